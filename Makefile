@@ -1,0 +1,111 @@
+# tenantwatch: `make` lists what there is. `make up` runs it, `make test` proves it.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export TENANTWATCH_ENGINE_LIB ?= $(CURDIR)/build/engine/libchdb.so
+BIN := bin/tenantwatch
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO_FILES := $(shell git ls-files '*.go' '*.sql' '*.yaml' go.mod go.sum 2>/dev/null)
+WEB_FILES := $(shell git ls-files dashboards/web 2>/dev/null | grep -v '^dashboards/web/dist/')
+DATA ?= $(CURDIR)/data
+ARGS ?=
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.PHONY: help up run build setup engine postgres web browser test unit race integration prove-isolation smoke kills \
+        lint fmt vuln chaos quality bench screens fuzz clean distclean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "; printf "\nUsage: make TARGET\n\n"} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2} /^## / {printf "\n%s\n", substr($$0, 4)}' $(MAKEFILE_LIST); echo
+
+## Run
+up: build ## build what is missing and start everything with demo traffic (DATA=dir, ARGS=flags)
+	@exec $(BIN) up --demo --data-dir $(DATA) $(ARGS)
+
+run: build ## the same, empty: your own tenants and logs
+	@exec $(BIN) up --data-dir $(DATA) $(ARGS)
+
+## Build
+build: setup $(BIN) ## the binary with the dashboard inside
+
+$(BIN): $(GO_FILES) dashboards/web/dist/index.html
+	@echo "==> building $(BIN)" >&2
+	@go build -trimpath -ldflags "-X main.version=$(VERSION)" -o $@ ./cmd/tenantwatch
+
+setup: engine postgres ## fetch what the embedded parts need (once)
+
+engine: ## the ClickHouse engine library, into build/engine
+	@deploy/setup/engine.sh
+
+postgres: ## PostgreSQL binaries, unless the machine has them
+	@deploy/setup/postgres.sh
+
+web: dashboards/web/dist/index.html ## the dashboard, into dashboards/web/dist
+
+dashboards/web/dist/index.html: $(WEB_FILES)
+	@command -v npm >/dev/null || { echo "error: npm is missing, it builds the dashboard. Install Node.js 20 or newer and run make again." >&2; exit 1; }
+	@echo "==> building the dashboard" >&2
+	@cd dashboards/web && npm ci --no-fund --no-audit --loglevel=error && npm run --silent build
+	@touch $@
+
+browser: ## a Chromium for the browser tests
+	@deploy/setup/browser.sh
+
+## Prove
+test: build lint race integration prove-isolation smoke kills web-test ## everything CI runs
+
+race: setup ## all Go tests under the race detector
+	go test -race -timeout 15m ./...
+
+unit: setup ## all Go tests, quick
+	go test ./...
+
+web-test: web ## the dashboard's unit tests and types
+	cd dashboards/web && npm run --silent lint && npm run --silent test
+
+integration: build ## the binary as its users run it, on real parts
+	go test -timeout 15m -count=1 -tags integration -run 'TestIntegration' ./cmd/...
+
+prove-isolation: build ## every guard between tenants, each with its mutation control
+	go test -timeout 10m -count=1 -tags integration -run 'TestProveIsolation' -v ./cmd/... | grep -vE '^(=== |---|    ---)'
+
+smoke: build browser ## the dashboard in a real browser against the real binary
+	go test -timeout 10m -count=1 -tags integration -run 'TestBrowserSmoke' ./cmd/...
+
+kills: build ## a few kill -9 under load: rows = accepted events
+	TENANTWATCH_KILLS=3 TENANTWATCH_KILL_EVENTS=100000 go test -timeout 10m -count=1 -tags integration -run 'TestKills' ./cmd/...
+
+lint: ## gofmt, vet, staticcheck, import direction, known vulnerabilities
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+vuln: ## govulncheck (needs the vulnerability database)
+	go run $(GOVULNCHECK) ./...
+
+## Long suites
+chaos: build ## ten kill -9 of the whole tree during 1,000,000 events
+	TENANTWATCH_KILLS=10 TENANTWATCH_KILL_EVENTS=1000000 go test -timeout 60m -count=1 -tags integration -run 'TestKills' -v ./cmd/...
+
+quality: build ## detection quality on public data and the simulator, beside the trivial detectors
+	go test -timeout 60m -count=1 -tags quality -run 'TestQuality' -v ./detectors/... | grep -vE '^(=== |---|\?)'
+
+bench: build ## benchmarks: push to row, codecs, detectors; peak memory of each process
+	go test -run '^$$' -bench . -benchmem ./detectors/... ./pipeline/event/... ./collector/...
+	go test -timeout 30m -count=1 -tags integration -run 'TestBenchEndToEnd' -v ./cmd/... | grep -vE '^(=== |---)'
+
+screens: build browser ## screenshots of every page in both themes, into build/screens
+	go test -timeout 10m -count=1 -tags integration -run 'TestScreens' -v ./cmd/...
+
+fuzz: ## every fuzz target for a minute
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p 2>/dev/null | grep ^Fuzz || true); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 60s $$p; done; done
+
+fmt: ## format the Go code
+	gofmt -w $$(git ls-files '*.go')
+
+clean: ## remove what was built
+	rm -rf bin dashboards/web/dist/assets dashboards/web/dist/index.html build/screens
+
+distclean: clean ## remove what was fetched, too
+	rm -rf build dashboards/web/node_modules
