@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -133,4 +134,14 @@ func (c *Child) terminate(ctx context.Context, r *run) {
 	_ = syscall.Kill(-r.pid, syscall.SIGKILL)
 	_ = r.cmd.Process.Kill()
 	<-r.exited
+}
+
+// Output runs a short-lived command as cred (nil: the user of this process) and
+// returns all that it wrote. Like a Child, the command dies with this process.
+func Output(cmd *exec.Cmd, cred *syscall.Credential) ([]byte, error) {
+	runtime.LockOSThread() // see launch
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = sysProcAttr(syscall.SIGKILL, cred)
+	cmd.WaitDelay = 5 * time.Second
+	return cmd.CombinedOutput()
 }
