@@ -1,0 +1,16 @@
+package core_test
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tenantwatch/tenantwatch/core/coretest"
+)
+
+var server *coretest.Server
+
+func TestMain(m *testing.M) {
+	os.Exit(coretest.Main(m, func(s *coretest.Server) { server = s }, func() error { return goleak.Find() }))
+}
