@@ -1,0 +1,47 @@
+package collector
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tenantwatch/tenantwatch/core/tenant"
+	"github.com/tenantwatch/tenantwatch/pipeline/event"
+)
+
+// Delivery is one batch of one tenant's records from one source.
+type Delivery struct {
+	Tenant      tenant.ID
+	Source      string // the log source of the stream: an ingest key's name, a file
+	Events      []event.Event
+	Quarantined []event.Quarantined
+}
+
+// Sink makes batches durable.
+type Sink interface {
+	// Deliver returns nil when everything in d is durable, else an error, and
+	// then d may be durable in part. The slices belong to the caller again
+	// when it returns; the strings and byte slices in them never change. It
+	// must honour ctx, and may be called by many goroutines.
+	Deliver(ctx context.Context, d Delivery) error
+}
+
+// ErrUnavailable, wrapped in a Sink's error, says that the sink is away and
+// the same delivery may succeed later.
+var ErrUnavailable = errors.New("collector: the event log is not available")
+
+// ErrUnauthorized is a Keys' answer to a bearer that is no ingest key.
+var ErrUnauthorized = errors.New("collector: not a valid ingest key")
+
+// IngestKey is a resolved credential.
+type IngestKey struct {
+	Tenant   tenant.ID
+	ID, Name string
+}
+
+// Keys resolves ingest keys.
+type Keys interface {
+	// ResolveIngestKey returns the key a bearer token stands for, or an error
+	// that is ErrUnauthorized when there is none. Other errors mean that it
+	// cannot be known now.
+	ResolveIngestKey(ctx context.Context, bearer string) (IngestKey, error)
+}
