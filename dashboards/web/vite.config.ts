@@ -1,8 +1,9 @@
 import react from "@vitejs/plugin-react";
+import { loadEnv } from "vite";
 import { defineConfig } from "vitest/config";
 
 // The API that `vite` (the development server) talks to.
-const api = process.env.TENANTWATCH_API ?? "http://127.0.0.1:8080";
+const api = loadEnv("development", ".", "TENANTWATCH_").TENANTWATCH_API ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
   plugins: [react()],
@@ -14,6 +15,7 @@ export default defineConfig({
     emptyOutDir: true,
     modulePreload: { polyfill: false },
     sourcemap: false,
+    manifest: true, // read by scripts/sizes.mjs, which then removes it
     reportCompressedSize: false,
   },
   server: { proxy: { "/api": api, "/openapi.json": api } },

@@ -1,0 +1,34 @@
+/* What went wrong, in one type whatever the cause: an RFC 9457 problem, or no answer at all. */
+import type { FieldError, Problem } from "./types";
+
+export class ApiError extends Error {
+  readonly status: number;
+  readonly title: string;
+  readonly detail: string;
+  readonly errors: FieldError[];
+  readonly instance: string;
+  readonly retryAfter: number | undefined;
+
+  constructor(status: number, p: Partial<Problem>, retryAfter?: number) {
+    super(p.detail ?? p.title ?? `status ${status}`);
+    this.name = "ApiError";
+    this.status = status;
+    this.title = p.title ?? (status === 0 ? "The server cannot be reached" : `The server answered ${status}`);
+    this.detail = p.detail ?? "";
+    this.errors = p.errors ?? [];
+    this.instance = p.instance ?? "";
+    this.retryAfter = retryAfter;
+  }
+
+  /** The complaint about one parameter, if there is one. */
+  field(name: string): FieldError | undefined {
+    return this.errors.find((e) => e.field === name);
+  }
+}
+
+/** Anything thrown, as an ApiError. */
+export function asApiError(e: unknown): ApiError {
+  if (e instanceof ApiError) return e;
+  if (e instanceof TypeError) return new ApiError(0, { detail: "Check the network, then try again." });
+  return new ApiError(0, { title: "Something went wrong", detail: e instanceof Error ? e.message : String(e) });
+}

@@ -1,0 +1,158 @@
+/* Every read the pages make: one place for keys, parameters and staleness. */
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { severities, statuses, type AlertsSearch } from "../lib/urlstate";
+import type { Bounds } from "../lib/timerange";
+import { answer, body, client } from "./client";
+import type { Alert } from "./types";
+
+const tenantParam = (tenant: string | undefined): { tenant_id?: string } => (tenant ? { tenant_id: tenant } : {});
+
+export const sessionQuery = queryOptions({
+  queryKey: ["session"],
+  queryFn: ({ signal }) => body(client.GET("/api/v1/session", { signal })),
+  staleTime: Infinity,
+  retry: false,
+});
+
+export const overviewQuery = (tenant: string | undefined) =>
+  queryOptions({
+    queryKey: ["overview", tenant ?? ""],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/overview", { params: { query: tenantParam(tenant) }, signal })),
+    refetchInterval: 15_000,
+  });
+
+export const alertsQuery = (s: AlertsSearch) =>
+  infiniteQueryOptions({
+    queryKey: ["alerts", s],
+    initialPageParam: "",
+    queryFn: ({ pageParam, signal }) => {
+      const sev = severities(s.severity);
+      const st = statuses(s.status);
+      return body(
+        client.GET("/api/v1/alerts", {
+          params: {
+            query: {
+              ...tenantParam(s.tenant),
+              ...(sev.length ? { severity: sev } : {}),
+              ...(st ? { status: st } : {}),
+              ...(s.q ? { q: s.q } : {}),
+              ...(pageParam ? { after: pageParam } : {}),
+              limit: 100,
+            },
+          },
+          signal,
+        }),
+      );
+    },
+    getNextPageParam: (p) => p.next ?? undefined,
+    placeholderData: keepPreviousData,
+    refetchOnWindowFocus: false, // rows do not move under the cursor: the pill says what is new
+    staleTime: 60_000,
+  });
+
+export interface AlertWithTag {
+  alert: Alert;
+  etag: string;
+}
+
+export async function fetchAlert(id: string, signal?: AbortSignal): Promise<AlertWithTag> {
+  const { data, response } = await answer(
+    client.GET("/api/v1/alerts/{id}", { params: { path: { id } }, ...(signal ? { signal } : {}) }),
+  );
+  return { alert: data, etag: response.headers.get("ETag") ?? "" };
+}
+
+export const alertQuery = (id: string) =>
+  queryOptions({ queryKey: ["alert", id], queryFn: ({ signal }) => fetchAlert(id, signal), staleTime: 5_000 });
+
+export const alertEventsQuery = (id: string, revision: number) =>
+  queryOptions({
+    queryKey: ["alert-events", id, revision],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/alerts/{id}/events", { params: { path: { id } }, signal })),
+    staleTime: 60_000,
+  });
+
+export interface AuditKey extends Bounds {
+  tenant: string | undefined;
+  q: string | undefined;
+}
+
+const auditParams = (k: AuditKey) => ({
+  ...tenantParam(k.tenant),
+  ...(k.q ? { q: k.q } : {}),
+  ...(k.from ? { from: k.from } : {}),
+  ...(k.to ? { to: k.to } : {}),
+});
+
+export const eventsQuery = (k: AuditKey) =>
+  infiniteQueryOptions({
+    queryKey: ["events", k],
+    initialPageParam: "",
+    queryFn: ({ pageParam, signal }) =>
+      body(
+        client.GET("/api/v1/audit/events", {
+          params: { query: { ...auditParams(k), ...(pageParam ? { after: pageParam } : {}), limit: 200 } },
+          signal,
+        }),
+      ),
+    getNextPageParam: (p) => p.next ?? undefined,
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+    refetchOnWindowFocus: false,
+  });
+
+export const histogramQuery = (k: AuditKey, buckets: number) =>
+  queryOptions({
+    queryKey: ["histogram", k, buckets],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/audit/histogram", { params: { query: { ...auditParams(k), buckets } }, signal })),
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+    refetchOnWindowFocus: false,
+  });
+
+export const facetsQuery = (k: AuditKey, field: string, limit = 6) =>
+  queryOptions({
+    queryKey: ["facets", k, field, limit],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/audit/facets", { params: { query: { ...auditParams(k), field, limit } }, signal })),
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+    refetchOnWindowFocus: false,
+  });
+
+export const fieldsQuery = queryOptions({
+  queryKey: ["fields"],
+  queryFn: ({ signal }) => body(client.GET("/api/v1/audit/fields", { signal })),
+  staleTime: Infinity,
+});
+
+/** Where the browser fetches an export by itself, streaming it to disk. */
+export function exportURL(k: AuditKey, format: "csv" | "ndjson"): string {
+  return `/api/v1/audit/export?${new URLSearchParams(Object.entries({ ...auditParams(k), format })).toString()}`;
+}
+
+const paged = <P extends { next: string | null }>(key: unknown[], page: (after: string, signal: AbortSignal) => Promise<P>) =>
+  infiniteQueryOptions({
+    queryKey: key,
+    initialPageParam: "",
+    queryFn: ({ pageParam, signal }) => page(pageParam, signal),
+    getNextPageParam: (p: P) => p.next ?? undefined,
+    staleTime: 10_000,
+  });
+
+const page = (tenant: string | undefined, after: string) => ({ ...tenantParam(tenant), ...(after ? { after } : {}), limit: 100 });
+
+export const keysQuery = (tenant: string | undefined) =>
+  paged(["keys", tenant ?? ""], (after, signal) => body(client.GET("/api/v1/keys", { params: { query: page(tenant, after) }, signal })));
+
+export const webhooksQuery = (tenant: string | undefined) =>
+  paged(["webhooks", tenant ?? ""], (after, signal) => body(client.GET("/api/v1/webhooks", { params: { query: page(tenant, after) }, signal })));
+
+export const deliveriesQuery = (id: string) =>
+  paged(["deliveries", id], (after, signal) =>
+    body(client.GET("/api/v1/webhooks/{id}/deliveries", { params: { path: { id }, query: page(undefined, after) }, signal })),
+  );
+
+export const quarantineQuery = (tenant: string | undefined) =>
+  paged(["quarantine", tenant ?? ""], (after, signal) => body(client.GET("/api/v1/quarantine", { params: { query: page(tenant, after) }, signal })));
+
+export const tenantsQuery = paged(["tenants"], (after, signal) => body(client.GET("/api/v1/tenants", { params: { query: page(undefined, after) }, signal })));

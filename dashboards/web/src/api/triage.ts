@@ -1,0 +1,84 @@
+/* Saying what became of an alert: at once on the screen, and never over somebody else's word. */
+import { useMutation, useQueryClient, type InfiniteData, type QueryClient } from "@tanstack/react-query";
+import { answer, client } from "./client";
+import { asApiError } from "./problem";
+import { alertQuery, fetchAlert, type AlertWithTag } from "./queries";
+import type { Alert, AlertPage, TriagePatch } from "./types";
+
+/** Puts an alert into every list that already shows it, where it stands. */
+export function patchLists(queries: QueryClient, alert: Alert): void {
+  queries.setQueriesData<InfiniteData<AlertPage>>({ queryKey: ["alerts"] }, (old) =>
+    old && {
+      ...old,
+      pages: old.pages.map((p) => (p.items.some((a) => a.id === alert.id) ? { ...p, items: p.items.map((a) => (a.id === alert.id ? alert : a)) } : p)),
+    },
+  );
+}
+
+export interface Change {
+  id: string;
+  patch: TriagePatch;
+  /** The tag of what the person saw; the newest is fetched when it is not known. */
+  seen?: AlertWithTag | undefined;
+}
+
+interface Hooks {
+  done?: (a: Alert, c: Change) => void;
+  /** Somebody else was quicker; `now` is how the alert stands. */
+  conflict?: (now: AlertWithTag, c: Change) => void;
+  failed?: (e: Error, c: Change) => void;
+}
+
+export function useTriage({ done, conflict, failed }: Hooks) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: async ({ id, patch, seen }: Change): Promise<AlertWithTag> => {
+      const etag = seen?.etag || (await fetchAlert(id)).etag;
+      const { data, response } = await answer(
+        client.PATCH("/api/v1/alerts/{id}/triage", {
+          params: { path: { id }, header: { "If-Match": etag } },
+          body: patch,
+        }),
+      );
+      return { alert: data, etag: response.headers.get("ETag") ?? "" };
+    },
+    onMutate: async ({ id, patch }) => {
+      const key = alertQuery(id).queryKey;
+      await queries.cancelQueries({ queryKey: key });
+      const before = queries.getQueryData(key);
+      if (before) {
+        const { tenant_id: _, ...triage } = patch;
+        const alert = { ...before.alert, triage: { ...before.alert.triage, ...triage } };
+        queries.setQueryData(key, { ...before, alert });
+        patchLists(queries, alert);
+      }
+      return { before };
+    },
+    onSuccess: (now, change) => {
+      const old = queries.getQueryData(alertQuery(change.id).queryKey);
+      const alert = now.alert.plots || !old?.alert.plots ? now.alert : { ...now.alert, plots: old.alert.plots };
+      queries.setQueryData(alertQuery(change.id).queryKey, { alert, etag: now.etag });
+      patchLists(queries, alert);
+      void queries.invalidateQueries({ queryKey: ["overview"] });
+      done?.(alert, change);
+    },
+    onError: async (e, change, kept) => {
+      if (kept?.before) {
+        queries.setQueryData(alertQuery(change.id).queryKey, kept.before);
+        patchLists(queries, kept.before.alert);
+      }
+      if (asApiError(e).status === 412 && conflict) {
+        try {
+          const now = await fetchAlert(change.id);
+          queries.setQueryData(alertQuery(change.id).queryKey, now);
+          patchLists(queries, now.alert);
+          conflict(now, change);
+          return;
+        } catch {
+          /* the way it stands now cannot be read either: report the first error */
+        }
+      }
+      failed?.(e, change);
+    },
+  });
+}

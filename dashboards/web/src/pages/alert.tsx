@@ -1,0 +1,427 @@
+/* One alert: what happened, how far from usual, which events, and what became of it. */
+import { ActionIcon, Button, Menu, Skeleton, Tooltip } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { asApiError } from "../api/problem";
+import { alertEventsQuery, alertQuery, type AlertWithTag } from "../api/queries";
+import { live } from "../api/stream";
+import { useTriage } from "../api/triage";
+import type { Alert, Event, TriagePatch, Verdict } from "../api/types";
+import { between, odds, plural, pValue, quantity, span } from "../lib/format";
+import { auditOf } from "../lib/investigate";
+import { techniqueName } from "../lib/technique";
+import { trail } from "../lib/trail";
+import { useCan, useSession } from "../session";
+import { EntityMark, SeverityMark, statusName, StatusMark, TenantMark, VERDICTS } from "../ui/badges";
+import { BandPlot } from "../ui/bandplot";
+import { Contributions } from "../ui/contributions";
+import { CopyIcon } from "../ui/copy";
+import { EventCompact, EventDetail, eventColumns } from "../ui/events";
+import { IconBell, IconDown, IconLeft, IconRight, IconSearch } from "../ui/icons";
+import { useKeys } from "../ui/keys";
+import { usePrefs } from "../ui/prefs";
+import { Empty, Failed, SkeletonRows } from "../ui/states";
+import { DataTable } from "../ui/table";
+import { Txt } from "../ui/text";
+import { Time } from "../ui/time";
+import { useTitle } from "../ui/title";
+import { useToast } from "../ui/toast";
+
+const route = getRouteApi("/in/alerts/$id");
+
+export default function AlertPage() {
+  const { id } = route.useParams();
+  const found = useQuery(alertQuery(id));
+  useTitle(found.data?.alert.title ?? "Alert");
+  useEffect(() => trail.visit(id), [id]);
+  const { refetch } = found;
+  useEffect(() => live.listen((m) => void ((m === "missed" || m.id === id) && refetch())), [id, refetch]);
+
+  if (found.isPending)
+    return (
+      <div className="doc">
+        <Skeleton h={22} w="40%" />
+        <Skeleton h={14} w="70%" mt={14} />
+        <Skeleton h={240} mt={28} />
+        <SkeletonRows rows={5} />
+      </div>
+    );
+  if (!found.data) {
+    if (asApiError(found.error).status === 404)
+      return (
+        <Empty icon={IconBell} title="There is no such alert">
+          <p>It may have been deleted, or it belongs to a tenant you may not see.</p>
+          <Button variant="default" renderRoot={(p) => <Link to="/alerts" {...p} />}>
+            To the alerts
+          </Button>
+        </Empty>
+      );
+    return <Failed what="The alert could not be read" error={found.error} retry={() => void found.refetch()} />;
+  }
+  return <Loaded key={id} seen={found.data} />;
+}
+
+function Loaded({ seen }: { seen: AlertWithTag }) {
+  const a = seen.alert;
+  const { multi_tenant: multi } = useSession();
+  const { zone } = usePrefs();
+  const length = Date.parse(a.last_seen) - Date.parse(a.first_seen);
+  return (
+    <div className="doc">
+      <header className="alerthead">
+        <div className="row" style={{ flexWrap: "wrap", rowGap: 4 }}>
+          <SeverityMark value={a.severity} />
+          {multi && (
+            <>
+              <span className="sepdot" aria-hidden />
+              <span className="row" style={{ gap: 6 }}>
+                <TenantMark id={a.tenant_id} /> {a.tenant_id}
+              </span>
+            </>
+          )}
+          <span className="sepdot" aria-hidden />
+          <StatusMark value={a.triage.status} verdict={a.triage.verdict} />
+          {a.state !== "raised" && <span className="tag">{a.state === "retracted" ? "Retracted: later events explained it" : `Amended, revision ${a.revision}`}</span>}
+          <span className="grow" />
+          <Pager id={a.id} />
+        </div>
+        <div className="headline">
+          <div className="grow">
+            <h1 className="wrap">
+              <Txt value={a.title} />
+            </h1>
+            <p className="sentence wrap">
+              <Txt value={a.reason} title="" />
+            </p>
+            <p className="dim num">
+              {between(a.first_seen, a.last_seen, zone)} {zone === "utc" ? "UTC" : ""}
+              {length > 0 ? ` (${span(length)})` : ""} · <Time at={a.last_seen} /> · {plural(a.count, "event")}
+            </p>
+          </div>
+          <div className="bigscore" title={`Score ${a.score} of 100`}>
+            <b className="num" style={{ color: `var(--tw-${a.severity})` }}>
+              {a.score.toFixed(1)}
+            </b>
+            <span className="dim">of 100</span>
+          </div>
+        </div>
+        <TriageBar seen={seen} />
+      </header>
+
+      <div className="alertcols">
+        <div className="stack">
+          <section className="panel">
+            <header>
+              <h2>Observed against expected</h2>
+            </header>
+            <div className="body">
+              {a.plots?.length ? (
+                a.plots.map((p) => <BandPlot key={p.detector + p.title} plot={p} />)
+              ) : (
+                <p className="dim" style={{ margin: 0 }}>
+                  No plot was kept with this alert.
+                </p>
+              )}
+            </div>
+          </section>
+          <Evidence a={a} />
+        </div>
+        <div className="stack">
+          <section className="panel">
+            <header>
+              <h2>Why this score</h2>
+            </header>
+            <div className="body">
+              <Contributions alert={a} />
+            </div>
+          </section>
+          <section className="panel">
+            <header>
+              <h2>What would not have fired</h2>
+            </header>
+            <div className="body wrap">{a.counterfactual ? <Txt value={a.counterfactual} title="" /> : <span className="dim">Not stated.</span>}</div>
+          </section>
+          <Facts a={a} multi={multi} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Pager({ id }: { id: string }) {
+  const navigate = useNavigate();
+  const { index, of } = trail.position(id);
+  const go = (by: 1 | -1) => {
+    const to = trail.step(id, by);
+    if (to) void navigate({ to: "/alerts/$id", params: { id: to }, search: (s) => s });
+  };
+  useKeys({
+    j: () => go(1),
+    k: () => go(-1),
+    u: () => void navigate({ to: "/alerts", search: trail.back() }),
+  });
+  if (index < 0) return null;
+  return (
+    <span className="row num dim" style={{ gap: 2 }}>
+      {index + 1} of {of}
+      <Tooltip label="Previous alert (k)">
+        <ActionIcon size="sm" disabled={index === 0} onClick={() => go(-1)} aria-label="Previous alert">
+          <IconLeft size={16} />
+        </ActionIcon>
+      </Tooltip>
+      <Tooltip label="Next alert (j)">
+        <ActionIcon size="sm" disabled={index === of - 1} onClick={() => go(1)} aria-label="Next alert">
+          <IconRight size={16} />
+        </ActionIcon>
+      </Tooltip>
+    </span>
+  );
+}
+
+function TriageBar({ seen }: { seen: AlertWithTag }) {
+  const a = seen.alert;
+  const session = useSession();
+  const may = useCan("triage");
+  const say = useToast();
+  const [lost, setLost] = useState<{ patch: TriagePatch; now: AlertWithTag }>();
+  const change = useTriage({
+    done: (now) => say(`Saved: ${now.triage.verdict && now.triage.status === "closed" ? VERDICTS[now.triage.verdict] : statusName(now.triage.status)}`),
+    conflict: (now, c) => setLost({ patch: c.patch, now }),
+    failed: (e) => say(`Not saved: ${e.message}`, { bad: true }),
+  });
+  const save = (patch: TriagePatch, on = seen) => {
+    setLost(undefined);
+    change.mutate({ id: a.id, patch, seen: on });
+  };
+  const { status, verdict, assignee } = a.triage;
+  const me = session.user.email || session.user.name;
+  const close = () => save(status === "closed" ? { status: "new", verdict: null } : { status: "closed" });
+  useKeys(may ? { e: close, s: () => save({ status: "in_progress" }) } : {});
+
+  const audit = (
+    <Button variant="default" leftSection={<IconSearch size={14} />} renderRoot={(p) => <Link to="/audit" search={auditOf(a, session.multi_tenant)} {...p} />}>
+      View in audit
+    </Button>
+  );
+  return (
+    <>
+      <div className="triage">
+        {may && (
+          <>
+            {status === "closed" ? (
+              <Button variant="default" onClick={close} disabled={change.isPending}>
+                Open again
+              </Button>
+            ) : (
+              <>
+                {status === "new" && (
+                  <Button onClick={() => save({ status: "in_progress", assignee: assignee ?? me })} disabled={change.isPending}>
+                    Start work
+                  </Button>
+                )}
+                <Menu position="bottom-start">
+                  <Menu.Target>
+                    <Button variant={status === "new" ? "default" : "filled"} rightSection={<IconDown size={14} />} disabled={change.isPending}>
+                      Close as
+                    </Button>
+                  </Menu.Target>
+                  <Menu.Dropdown>
+                    {(Object.keys(VERDICTS) as Verdict[]).map((v) => (
+                      <Menu.Item key={v} onClick={() => save({ status: "closed", verdict: v })}>
+                        {VERDICTS[v]}
+                      </Menu.Item>
+                    ))}
+                    <Menu.Divider />
+                    <Menu.Item onClick={() => save({ status: "closed", verdict: null })}>Without a verdict</Menu.Item>
+                  </Menu.Dropdown>
+                </Menu>
+              </>
+            )}
+            {assignee === me ? (
+              <Button variant="default" onClick={() => save({ assignee: null })} disabled={change.isPending}>
+                Unassign me
+              </Button>
+            ) : (
+              <Button variant="default" onClick={() => save({ assignee: me })} disabled={change.isPending}>
+                Assign to me
+              </Button>
+            )}
+          </>
+        )}
+        {audit}
+        <span className="grow" />
+        <span className="dim wrap">
+          {assignee ? (
+            <>
+              Assigned to <Txt value={assignee} />
+            </>
+          ) : (
+            "Unassigned"
+          )}
+          {verdict ? ` · ${VERDICTS[verdict]}` : ""}
+          {a.triage.updated_at && (
+            <>
+              {" · changed "}
+              <Time at={a.triage.updated_at} />
+            </>
+          )}
+        </span>
+      </div>
+      {lost && (
+        <div className="conflict" role="alert">
+          <span className="grow">
+            Somebody changed this alert while you looked at it. It now is: <b>{statusName(lost.now.alert.triage.status)}</b>
+            {lost.now.alert.triage.verdict ? `, ${VERDICTS[lost.now.alert.triage.verdict]}` : ""}
+            {lost.now.alert.triage.assignee ? `, assigned to ${lost.now.alert.triage.assignee}` : ""}. Your change was not saved.
+          </span>
+          <Button size="compact-xs" variant="default" onClick={() => setLost(undefined)}>
+            Keep theirs
+          </Button>
+          <Button size="compact-xs" onClick={() => save(lost.patch, lost.now)}>
+            Apply mine
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Evidence({ a }: { a: Alert }) {
+  const found = useQuery(alertEventsQuery(a.id, a.revision));
+  const [open, setOpen] = useState<string>();
+  const { multi_tenant: multi } = useSession();
+  const rows = found.data?.items ?? [];
+  const at = rows.findIndex((e) => e.id === open);
+  const step = (by: number) => {
+    const to = rows[at + by];
+    return at >= 0 && to ? () => setOpen(to.id) : undefined;
+  };
+  return (
+    <section className="panel">
+      <header>
+        <h2>Evidence</h2>
+        <span className="dim num">
+          {found.data ? (rows.length < a.count ? `${rows.length} of ${plural(a.count, "event")}: first, last and strongest` : plural(rows.length, "event")) : ""}
+        </span>
+        <span className="grow" />
+        <Link className="link" to="/audit" search={auditOf(a, multi)}>
+          All in the audit log
+        </Link>
+      </header>
+      {found.isPending ? (
+        <SkeletonRows rows={5} height={36} />
+      ) : found.isError ? (
+        <Failed what="The events could not be read" error={found.error} retry={() => void found.refetch()} />
+      ) : rows.length === 0 ? (
+        <Empty title="The events are no longer kept">
+          <p>They are past their retention. The alert keeps what it found: {plural(a.count, "event")}.</p>
+        </Empty>
+      ) : (
+        <div style={{ height: Math.min(rows.length * 36 + 34, 430) }} className="embedded">
+          <DataTable<Event>
+            label="Evidence"
+            rows={rows}
+            columns={eventColumns}
+            rowKey={(e) => e.id}
+            rowHeight={36}
+            compact={(e) => <EventCompact e={e} />}
+            compactHeight={62}
+            active={open}
+            onOpen={(e) => setOpen(e.id)}
+          />
+        </div>
+      )}
+      <EventDetail event={rows[at]} close={() => setOpen(undefined)} previous={step(-1)} next={step(1)} />
+    </section>
+  );
+}
+
+function Facts({ a, multi }: { a: Alert; multi: boolean }) {
+  return (
+    <section className="panel">
+      <header>
+        <h2>Details</h2>
+      </header>
+      <dl className="facts">
+        <div>
+          <dt>Entity</dt>
+          <dd>
+            <Link className="entlink" to="/audit" search={auditOf(a, multi)} title={`${a.entity.type}: view in audit`}>
+              <EntityMark value={a.entity} />
+            </Link>
+          </dd>
+        </div>
+        <div>
+          <dt>Related</dt>
+          <dd>
+            {a.related.length === 0 && <span className="dim">none</span>}
+            {a.related.slice(0, 12).map((e) => (
+              <Link key={`${e.type}:${e.id}`} className="entlink" to="/audit" search={auditOf(a, multi, e)} title={`${e.type}: view in audit`}>
+                <EntityMark value={e} />
+              </Link>
+            ))}
+            {a.related.length > 12 && <span className="dim">and {a.related.length - 12} more</span>}
+          </dd>
+        </div>
+        <div>
+          <dt>ATT&amp;CK technique</dt>
+          <dd>
+            {a.technique.length === 0 && <span className="dim">none</span>}
+            {a.technique.map((t) => (
+              <div key={t} className="wrap">
+                <span className="mono">{t}</span> {techniqueName(t)}
+              </div>
+            ))}
+          </dd>
+        </div>
+        <div>
+          <dt>Chance</dt>
+          <dd className="num" title={`p = ${a.p_value}`}>
+            {odds(a.p_value)} without an attack <span className="dim">(p = {pValue(a.p_value)})</span>
+          </dd>
+        </div>
+        <div>
+          <dt>Detectors</dt>
+          <dd>
+            {a.detectors.map((d) => (
+              <div key={d.name} className="num">
+                {d.name} <span className="dim">v{d.version}</span>: {quantity(d.observed)} seen, {quantity(d.expected)} expected
+              </div>
+            ))}
+          </dd>
+        </div>
+        <div>
+          <dt>Raised at</dt>
+          <dd>
+            <Time at={a.raised_at_event_time} as="both" />
+          </dd>
+        </div>
+        <div>
+          <dt>Revision</dt>
+          <dd className="num">
+            {a.revision}, {a.state} · sequence {a.seq}
+          </dd>
+        </div>
+        <div>
+          <dt>Baseline</dt>
+          <dd className="row" style={{ gap: 4 }}>
+            <span className="mono cut" title={a.baseline_hash}>
+              {a.baseline_hash}
+            </span>
+            <CopyIcon text={a.baseline_hash} label="Copy the hash" />
+          </dd>
+        </div>
+        <div>
+          <dt>Id</dt>
+          <dd className="row" style={{ gap: 4 }}>
+            <span className="mono cut" title={a.id}>
+              {a.id}
+            </span>
+            <CopyIcon text={a.id} label="Copy the id" />
+          </dd>
+        </div>
+      </dl>
+    </section>
+  );
+}

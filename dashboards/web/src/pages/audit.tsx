@@ -1,0 +1,226 @@
+/* The audit log of one tenant: search, narrow, look, take away. */
+import { ActionIcon, Button, Drawer, Menu, Skeleton, Tooltip } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useInfiniteQuery, useIsFetching, useQuery } from "@tanstack/react-query";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { asApiError } from "../api/problem";
+import { eventsQuery, exportURL, histogramQuery, type AuditKey } from "../api/queries";
+import type { Event } from "../api/types";
+import { count } from "../lib/format";
+import { toggle } from "../lib/querylang";
+import { bounds } from "../lib/timerange";
+import { tidy, type AuditSearch } from "../lib/urlstate";
+import { useScope } from "../session";
+import { EventCompact, EventDetail, eventColumns } from "../ui/events";
+import { FacetList } from "../ui/facets";
+import { Histogram } from "../ui/histogram";
+import { IconDownload, IconRefresh, IconSearch } from "../ui/icons";
+import { useKeys } from "../ui/keys";
+import { QueryError, QueryInput } from "../ui/queryinput";
+import { Empty, Failed, SkeletonRows } from "../ui/states";
+import { DataTable } from "../ui/table";
+import { ChooseTenant } from "../ui/choosetenant";
+import { TimeRange } from "../ui/timerange";
+import { useTitle } from "../ui/title";
+
+const route = getRouteApi("/in/audit");
+
+export default function Audit() {
+  const search = route.useSearch();
+  const { multi, tenant, param } = useScope(search.tenant);
+  useTitle(tenant ? `Audit log of ${tenant}` : "Audit log");
+  if (multi && !tenant) return <ChooseTenant what="The audit log is read one tenant at a time." />;
+  return <Search key={tenant} search={search} param={param} />;
+}
+
+function Search({ search, param }: { search: AuditSearch; param: string | undefined }) {
+  const navigate = useNavigate();
+  const q = search.q ?? "";
+  const [draft, setDraft] = useState(q);
+  useEffect(() => setDraft(q), [q]);
+  const [now, setNow] = useState(() => Date.now());
+  const [side, sides] = useDisclosure(false);
+  const input = useRef<HTMLInputElement>(null);
+  const [active, setActive] = useState<string | undefined>(search.event);
+
+  const key = useMemo<AuditKey>(
+    () => ({ tenant: param, q: search.q, ...bounds({ range: search.range, from: search.from, to: search.to } as AuditSearch, now) }),
+    [param, search.q, search.range, search.from, search.to, now],
+  );
+  const events = useInfiniteQuery(eventsQuery(key));
+  const histogram = useQuery({ ...histogramQuery(key, 80), enabled: !events.isError });
+  const busy = useIsFetching({ predicate: (x) => ["events", "histogram"].includes(String(x.queryKey[0])) }) > 0;
+  const rows = useMemo(() => events.data?.pages.flatMap((p) => p.items) ?? [], [events.data]);
+  const explain = events.data?.pages[0]?.explain;
+  const problem = events.isError ? asApiError(events.error) : undefined;
+  const queryError = problem?.field("q");
+
+  const set = (change: Partial<AuditSearch>, replace = false) =>
+    void navigate({ to: "/audit", search: tidy<AuditSearch>({ ...search, event: undefined, ...change }), replace });
+  const submit = (text: string) => {
+    setNow(Date.now());
+    set({ q: text.trim() || undefined });
+  };
+  const narrow = (field: string, value: string, negate: boolean) => submit(toggle(q, field, value, negate));
+  const show = (e: Event | undefined) => {
+    if (e) setActive(e.id);
+    set({ event: e?.id }, true);
+  };
+  const move = (by: number) => {
+    const i = rows.findIndex((e) => e.id === active);
+    const next = rows[Math.min(Math.max(i + by, 0), rows.length - 1)];
+    if (next) setActive(next.id);
+  };
+  useKeys({
+    "/": () => input.current?.focus(),
+    j: () => move(1),
+    k: () => move(-1),
+    ArrowDown: () => move(1),
+    ArrowUp: () => move(-1),
+    Enter: () => {
+      const e = rows.find((x) => x.id === active);
+      if (e) show(e);
+    },
+    r: () => setNow(Date.now()),
+    Escape: () => setActive(undefined),
+  });
+  const at = search.event ? rows.findIndex((e) => e.id === search.event) : -1;
+  const step = (by: number) => {
+    const to = at >= 0 ? rows[at + by] : undefined;
+    return to ? () => show(to) : undefined;
+  };
+  const facets = <FacetList scope={key} q={q} toggle={narrow} />;
+
+  return (
+    <div className="fill">
+      <h1 className="sr">Audit log</h1>
+      <div className="auditbar">
+        <div className="grow qwrap">
+          <QueryInput ref={input} value={draft} onChange={setDraft} onSubmit={submit} scope={key} invalid={queryError !== undefined} />
+        </div>
+        <Button size="sm" variant={draft.trim() === q ? "default" : "filled"} onClick={() => submit(draft)}>
+          Search
+        </Button>
+        <TimeRange value={search} onChange={(r) => (setNow(Date.now()), set({ range: undefined, from: undefined, to: undefined, ...r }))} />
+        <Tooltip label="Search again (r)">
+          <ActionIcon size={34} variant="default" loading={busy} loaderProps={{ size: 14 }} onClick={() => setNow(Date.now())} aria-label="Search again">
+            <IconRefresh size={16} />
+          </ActionIcon>
+        </Tooltip>
+        <Menu position="bottom-end">
+          <Menu.Target>
+            <Button size="sm" variant="default" leftSection={<IconDownload size={15} />}>
+              Export
+            </Button>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Label>Everything that matches, oldest first</Menu.Label>
+            <Menu.Item component="a" href={exportURL(key, "csv")} download>
+              CSV, for a spreadsheet
+            </Menu.Item>
+            <Menu.Item component="a" href={exportURL(key, "ndjson")} download>
+              NDJSON, complete
+            </Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
+      </div>
+      {queryError && <QueryError q={q} error={queryError} apply={submit} />}
+      {!problem && (
+        <div className="histo">
+          <div className="row">
+            <span className="num strong">{histogram.data ? `${count(histogram.data.total)} ${histogram.data.total === 1 ? "event" : "events"}` : <Skeleton h={10} w={80} />}</span>
+            {explain && <span className="dim cut grow" title={explain}>{explain}</span>}
+            {!explain && <span className="grow" />}
+            <span className="key">
+              <i className="k-count" /> events
+            </span>
+            <span className="key">
+              <i className="k-fail" /> failures
+            </span>
+            <Button className="facetbtn" variant="default" size="compact-xs" onClick={sides.open}>
+              Facets
+            </Button>
+          </div>
+          {histogram.isError ? (
+            <button type="button" className="link plain" onClick={() => void histogram.refetch()}>
+              The histogram could not be read. Try again
+            </button>
+          ) : histogram.data ? (
+            histogram.data.buckets.length > 0 && histogram.data.total > 0 ? (
+              <Histogram data={histogram.data} onBrush={(from, to) => set({ range: undefined, from, to })} />
+            ) : (
+              <div style={{ height: 8 }} />
+            )
+          ) : (
+            <Skeleton h={104} />
+          )}
+        </div>
+      )}
+      <div className="auditbody rest">
+        <aside className="facetside" aria-label="Facets">
+          {!problem && facets}
+        </aside>
+        <div className="tablebox">
+          {events.isPending ? (
+            <SkeletonRows height={36} rows={16} />
+          ) : problem ? (
+            queryError ? (
+              <Empty icon={IconSearch} title="The query cannot be read">
+                <p>Mend it above; nothing was searched.</p>
+              </Empty>
+            ) : (
+              <Failed what="The search failed" error={problem} retry={() => void events.refetch()} />
+            )
+          ) : rows.length === 0 ? (
+            <Nothing q={q} all={search.range === "all"} everything={() => set({ range: "all", from: undefined, to: undefined })} clear={() => submit("")} />
+          ) : (
+            <DataTable<Event>
+              label="Events"
+              rows={rows}
+              columns={eventColumns}
+              rowKey={(e) => e.id}
+              rowHeight={36}
+              compact={(e) => <EventCompact e={e} />}
+              compactHeight={62}
+              active={active}
+              onActive={setActive}
+              onOpen={show}
+              total={-1}
+              hasMore={events.hasNextPage}
+              loadingMore={events.isFetchingNextPage}
+              loadMore={() => void events.fetchNextPage()}
+            />
+          )}
+        </div>
+      </div>
+      <Drawer opened={side} onClose={sides.close} size={280} title="Facets" closeButtonProps={{ "aria-label": "Close" }}>
+        {facets}
+      </Drawer>
+      <EventDetail event={rows[at]} close={() => show(undefined)} narrow={narrow} previous={step(-1)} next={step(1)} />
+    </div>
+  );
+}
+
+function Nothing({ q, all, everything, clear }: { q: string; all: boolean; everything: () => void; clear: () => void }) {
+  return (
+    <Empty icon={IconSearch} title={q ? "No event matches" : all ? "No events yet" : "No events in this time"}>
+      {all && !q ? (
+        <>
+          <p>Push the first line with an ingest key, or read in a file:</p>
+          <pre className="code">tenantwatch ingest /var/log/auth.log --tenant acme --create</pre>
+        </>
+      ) : (
+        <p>{all ? "Nothing that was ever stored matches this query." : "Logs keep the time of what they report: imported files may lie further back."}</p>
+      )}
+      <div className="row">
+        {!all && <Button onClick={everything}>Search all time</Button>}
+        {q && (
+          <Button variant="default" onClick={clear}>
+            Clear the query
+          </Button>
+        )}
+      </div>
+    </Empty>
+  );
+}

@@ -1,0 +1,58 @@
+import { Kbd, Modal } from "@mantine/core";
+
+const GROUPS: [string, [string[], string][]][] = [
+  [
+    "Everywhere",
+    [
+      [["/"], "Search"],
+      [["?"], "This help"],
+      [["Esc"], "Leave the search, close what is open"],
+    ],
+  ],
+  [
+    "In a list",
+    [
+      [["j"], "Next row"],
+      [["k"], "Previous row"],
+      [["Enter"], "Open the row"],
+      [["r"], "Load what is new"],
+    ],
+  ],
+  [
+    "On an alert",
+    [
+      [["s"], "Start work: in progress"],
+      [["e"], "Close, or open again"],
+      [["j", "k"], "Next and previous alert of the list"],
+      [["u"], "Back to the list"],
+    ],
+  ],
+];
+
+export function Help({ opened, close }: { opened: boolean; close: () => void }) {
+  return (
+    <Modal opened={opened} onClose={close} title="Keyboard shortcuts" closeButtonProps={{ "aria-label": "Close" }}>
+      <div className="help">
+        {GROUPS.map(([name, keys]) => (
+          <section key={name}>
+            <h3>{name}</h3>
+            <dl>
+              {keys.map(([k, what]) => (
+                <div key={what}>
+                  <dt>{what}</dt>
+                  <dd>
+                    {k.map((x) => (
+                      <Kbd key={x} size="xs">
+                        {x}
+                      </Kbd>
+                    ))}
+                  </dd>
+                </div>
+              ))}
+            </dl>
+          </section>
+        ))}
+      </div>
+    </Modal>
+  );
+}

@@ -1,0 +1,80 @@
+/* The frame of every page: where one is, whose data it is, who one is. */
+import { Drawer } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useQueryClient } from "@tanstack/react-query";
+import { Outlet, useRouterState } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { sessionQuery } from "../api/queries";
+import { live } from "../api/stream";
+import { SessionContext } from "../session";
+import { useKeys } from "../ui/keys";
+import { Help } from "./help";
+import { Sidebar } from "./sidebar";
+import { Topbar } from "./topbar";
+import { RoutePending } from "./edges";
+import { useQuery } from "@tanstack/react-query";
+
+export function Shell() {
+  const { data: session } = useQuery(sessionQuery);
+  const [nav, navs] = useDisclosure(false);
+  const [help, helps] = useDisclosure(false);
+  const path = useRouterState({ select: (s) => s.location.pathname });
+  const queries = useQueryClient();
+  const [offline, setOffline] = useState(!navigator.onLine);
+
+  useEffect(navs.close, [path, navs.close]);
+  useEffect(() => {
+    const on = () => setOffline(false);
+    const off = () => setOffline(true);
+    addEventListener("online", on);
+    addEventListener("offline", off);
+    return () => {
+      removeEventListener("online", on);
+      removeEventListener("offline", off);
+    };
+  }, []);
+  // Counts follow the stream, at most once in two seconds.
+  useEffect(() => {
+    let due: ReturnType<typeof setTimeout> | undefined;
+    const stop = live.listen(() => {
+      due ??= setTimeout(() => {
+        due = undefined;
+        void queries.invalidateQueries({ queryKey: ["overview"] });
+      }, 2000);
+    });
+    return () => {
+      stop();
+      clearTimeout(due);
+    };
+  }, [queries]);
+  useKeys({ "?": helps.open });
+
+  if (!session) return <RoutePending />;
+  return (
+    <SessionContext value={session}>
+      <a href="#main" className="skip">
+        Skip to the content
+      </a>
+      <div className="shell">
+        <aside className="side">
+          <Sidebar openHelp={helps.open} />
+        </aside>
+        <div className="page">
+          <Topbar openNav={navs.open} />
+          {offline && (
+            <div className="strip" role="status">
+              You are offline. What you see is what was loaded before.
+            </div>
+          )}
+          <main id="main" tabIndex={-1} className="main">
+            <Outlet />
+          </main>
+        </div>
+      </div>
+      <Drawer opened={nav} onClose={navs.close} size={260} padding={0} withCloseButton={false} aria-label="Navigation">
+        <Sidebar openHelp={helps.open} />
+      </Drawer>
+      <Help opened={help} close={helps.close} />
+    </SessionContext>
+  );
+}

@@ -1,0 +1,134 @@
+/* The banner: which tenant's data this is, on every page, before anything else. */
+import { ActionIcon, Combobox, ScrollArea, useCombobox } from "@mantine/core";
+import { Link, useNavigate, useRouterState, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { useScope, useSession } from "../session";
+import { TenantMark } from "../ui/badges";
+import { IconBuilding, IconCheck, IconDown, IconMenu, IconRight } from "../ui/icons";
+import { Txt } from "../ui/text";
+import { usePrefs } from "../ui/prefs";
+import { zoneName } from "../lib/format";
+
+const TITLES: Record<string, string> = {
+  alerts: "Alerts",
+  audit: "Audit log",
+  quarantine: "Quarantine",
+  keys: "Keys",
+  webhooks: "Webhooks",
+};
+
+export function Topbar({ openNav }: { openNav: () => void }) {
+  const path = useRouterState({ select: (s) => s.location.pathname });
+  const [, first = "", second] = path.split("/");
+  const { zone, setZone, now } = usePrefs();
+  const { tenant } = useSearch({ strict: false });
+  const { param } = useScope(tenant);
+  const title = TITLES[first] ?? "Overview";
+  return (
+    <header className="topbar">
+      <ActionIcon className="narrow-only" onClick={openNav} aria-label="Open the navigation">
+        <IconMenu size={18} />
+      </ActionIcon>
+      <TenantPicker />
+      <IconRight size={14} className="dim" aria-hidden />
+      <nav aria-label="Breadcrumb" className="row" style={{ gap: 4 }}>
+        {second ? (
+          <>
+            <Link to={first === "webhooks" ? "/webhooks" : "/alerts"} search={param ? { tenant: param } : {}} className="crumb">
+              {title}
+            </Link>
+            <IconRight size={14} className="dim wide-only" aria-hidden />
+            <span className="mono dim cut wide-only" aria-current="page" title={second}>
+              {second.slice(0, 8)}
+            </span>
+          </>
+        ) : (
+          <span className="crumb" aria-current="page">
+            {title}
+          </span>
+        )}
+      </nav>
+      <div className="grow" />
+      <button type="button" className="zone num" onClick={() => setZone(zone === "utc" ? "local" : "utc")} title={`Times are shown in ${zone === "utc" ? "UTC" : "local time"}; click to change`}>
+        <span className="sr">Times are shown in </span>
+        {zone === "utc" ? "UTC" : zoneName(new Date(now), "local")}
+      </button>
+    </header>
+  );
+}
+
+function TenantPicker() {
+  const session = useSession();
+  const { tenant: raw } = useSearch({ strict: false });
+  const { multi, tenant } = useScope(raw);
+  const navigate = useNavigate();
+  const path = useRouterState({ select: (s) => s.location.pathname });
+  const [filter, setFilter] = useState("");
+  const box = useCombobox({ onDropdownClose: () => setFilter("") });
+  const current = session.tenants.find((t) => t.id === tenant);
+
+  const label = tenant ? (
+    <>
+      <TenantMark id={tenant} size={18} />
+      <Txt value={current?.name ?? tenant} className="cut strong" />
+      {current && current.name !== tenant && <span className="mono dim wide-only cut">{tenant}</span>}
+    </>
+  ) : (
+    <>
+      <IconBuilding size={16} aria-hidden />
+      <span className="strong cut">All {session.tenants.length} tenants</span>
+    </>
+  );
+  if (!multi) {
+    return (
+      <div className="tenant fixed" aria-label={`Tenant: ${current?.name ?? tenant ?? "none"}`} role="group">
+        {label}
+      </div>
+    );
+  }
+  const choose = (id: string) => {
+    box.closeDropdown();
+    const to = path.split("/").length > 2 ? `/${path.split("/")[1] ?? ""}` : path;
+    // A query belongs to the page, an event to its tenant: the one stays, the other goes.
+    void navigate({ to, search: ((s: Record<string, unknown>) => ({ ...s, tenant: id || undefined, event: undefined })) as never });
+  };
+  const f = filter.trim().toLowerCase();
+  const shown = session.tenants.filter((t) => !f || t.id.includes(f) || t.name.toLowerCase().includes(f)).slice(0, 100);
+  return (
+    <Combobox store={box} onOptionSubmit={choose} width={300} position="bottom-start" shadow="md">
+      <Combobox.Target targetType="button">
+        <button type="button" className="tenant" onClick={() => box.toggleDropdown()} aria-label={`Tenant: ${current?.name ?? tenant ?? "all"}. Change`}>
+          {label}
+          <IconDown size={14} className="dim" aria-hidden />
+        </button>
+      </Combobox.Target>
+      <Combobox.Dropdown>
+        <Combobox.Search value={filter} onChange={(e) => setFilter(e.currentTarget.value)} placeholder="Find a tenant" aria-label="Find a tenant" />
+        <Combobox.Options aria-label="Tenants">
+          <ScrollArea.Autosize mah={320} type="auto">
+            {!f && (
+              <Combobox.Option value="">
+                <span className="row">
+                  <IconBuilding size={16} aria-hidden /> All tenants {!tenant && <IconCheck size={14} style={{ marginLeft: "auto" }} aria-hidden />}
+                </span>
+              </Combobox.Option>
+            )}
+            {shown.map((t) => (
+              <Combobox.Option value={t.id} key={t.id}>
+                <span className="row">
+                  <TenantMark id={t.id} />
+                  <Txt value={t.name} className="cut" />
+                  <span className="mono dim cut" style={{ marginLeft: "auto" }}>
+                    {t.id}
+                  </span>
+                  {t.id === tenant && <IconCheck size={14} aria-hidden />}
+                </span>
+              </Combobox.Option>
+            ))}
+            {shown.length === 0 && <Combobox.Empty>No tenant matches.</Combobox.Empty>}
+          </ScrollArea.Autosize>
+        </Combobox.Options>
+      </Combobox.Dropdown>
+    </Combobox>
+  );
+}

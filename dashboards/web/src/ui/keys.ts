@@ -1,0 +1,30 @@
+/* Keyboard shortcuts of a page. Typing in a field is never a shortcut. */
+import { useEffect, useRef } from "react";
+
+export type KeyMap = Record<string, (e: KeyboardEvent) => void>;
+
+const typing = (t: EventTarget | null): boolean =>
+  t instanceof HTMLElement && (t.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(t.tagName));
+
+/** Binds plain keys ("j", "/", "?", "Enter") while the page is shown and no dialog is open. */
+export function useKeys(map: KeyMap): void {
+  const ref = useRef(map);
+  useEffect(() => {
+    ref.current = map;
+  });
+  useEffect(() => {
+    const on = (e: KeyboardEvent) => {
+      if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented || e.isComposing) return;
+      if (typing(e.target) || document.querySelector('[role="dialog"],[role="menu"],[role="listbox"]')) return;
+      // Enter and space belong to the button or link that has the focus.
+      if ((e.key === "Enter" || e.key === " ") && e.target instanceof HTMLElement && e.target.closest("a,button,summary")) return;
+      const f = ref.current[e.key];
+      if (f) {
+        e.preventDefault();
+        f(e);
+      }
+    };
+    addEventListener("keydown", on);
+    return () => removeEventListener("keydown", on);
+  }, []);
+}
