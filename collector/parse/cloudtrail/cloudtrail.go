@@ -160,7 +160,7 @@ func (p *Parser) fill(t *top) {
 	service := strings.TrimSuffix(t.source, ".amazonaws.com")
 	b.Action = service + ":" + t.name
 	b.Class, b.Activity = classify(service, t.name, t.readOnly)
-	p.identity(t.identity)
+	p.identity(t.identity, t.source)
 	p.resource(t)
 	p.outcome(t)
 	b.AddText("event_type", t.eventType)
@@ -207,7 +207,7 @@ func (p *Parser) mfa(s string) {
 
 // identity reads userIdentity: the actor is the ARN, else the name, else the
 // principal, the invoking service, the account.
-func (p *Parser) identity(v record.Value) {
+func (p *Parser) identity(v record.Value, source string) {
 	b := &p.b
 	var arn, user, principal, account, invoked, kind, email string
 	if v.Kind == record.Object {
@@ -241,9 +241,13 @@ func (p *Parser) identity(v record.Value) {
 		}
 	}
 	if b.Actor == "" {
-		// AWS itself, or a record that was stripped: the caller is what is left.
+		// AWS itself, or a record that was stripped: the caller is what is left,
+		// and the service called when there is none.
 		if b.Actor = b.SrcIP; b.Actor == "" {
-			b.Actor = b.LabelOf("src_service")
+			b.Actor, b.ActorType = b.LabelOf("src_service"), "service"
+		}
+		if b.Actor == "" {
+			b.Actor = source
 		}
 	}
 	switch kind {

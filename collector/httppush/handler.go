@@ -1,0 +1,307 @@
+package httppush
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/collector"
+	"github.com/tenantwatch/tenantwatch/collector/parse"
+)
+
+// Handler serves POST /v1/events. It is safe for concurrent use and holds no
+// goroutine of its own.
+type Handler struct {
+	c         Config
+	keys      collector.Keys
+	sink      collector.Sink
+	log       *slog.Logger
+	m         *metrics
+	now       func() time.Time
+	durableIn string
+	gate      gate
+	quota     quota
+}
+
+// New checks the options; it starts nothing.
+func New(o Options) (*Handler, error) {
+	c, err := o.Config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if o.Keys == nil || o.Sink == nil {
+		return nil, errors.New("httppush: Keys and Sink are required")
+	}
+	m, err := newMetrics(o.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("httppush: register metrics: %w", err)
+	}
+	h := &Handler{c: c, keys: o.Keys, sink: o.Sink, log: o.Logger, m: m, now: o.Now, durableIn: o.DurableIn}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	if h.now == nil {
+		h.now = time.Now
+	}
+	if h.durableIn == "" {
+		h.durableIn = "kafka"
+	}
+	if _, err := h.processor(nil); err != nil {
+		return nil, err
+	}
+	h.gate = gate{byKey: map[string]int{}, maxN: c.MaxInFlight, maxPerKey: c.MaxInFlightPerKey, maxBytes: c.MaxInFlightBytes}
+	h.quota = quota{buckets: map[string]*bucket{}, bytesPerSec: c.BytesPerSecond, perSec: c.EventsPerSecond, burst: c.Burst, now: h.now}
+	return h, nil
+}
+
+// processor makes the request's own, whose sink meters the events.
+func (h *Handler) processor(meter func(events int)) (*collector.Processor, error) {
+	return collector.NewProcessor(collector.ProcessorOptions{
+		Sink: meteredSink{h.sink, meter}, BatchEvents: h.c.BatchEvents, BatchBytes: h.c.BatchBytes,
+	})
+}
+
+type meteredSink struct {
+	collector.Sink
+	meter func(events int)
+}
+
+func (s meteredSink) Deliver(ctx context.Context, d collector.Delivery) error {
+	s.meter(len(d.Events) + len(d.Quarantined))
+	return s.Sink.Deliver(ctx, d)
+}
+
+// answer is the body of 202.
+type answer struct {
+	Accepted    uint64            `json:"accepted"`
+	Quarantined uint64            `json:"quarantined"`
+	Repeats     uint64            `json:"repeats"`
+	Folded      uint64            `json:"folded"`
+	Errors      []parse.LineError `json:"errors"`
+	DurableIn   string            `json:"durable_in"`
+	Occurrences uint64            `json:"occurrences"`
+	Bytes       uint64            `json:"bytes"`
+	Format      string            `json:"format,omitempty"`
+	Confidence  float64           `json:"confidence"`
+	Years       []int             `json:"assumed_years,omitempty"`
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := h.now()
+	h.m.inFlight.Inc()
+	code := h.serve(w, r)
+	h.m.inFlight.Dec()
+	h.m.answered(code, h.now().Sub(start))
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (code int) {
+	if r.URL.Path != "/v1/events" {
+		return problem(w, http.StatusNotFound, "there is nothing here: events go to POST /v1/events", nil)
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return problem(w, http.StatusMethodNotAllowed, "events are sent with POST", nil)
+	}
+	const size = RequestMemory
+	if !h.gate.enter(size) {
+		return busy(w, http.StatusServiceUnavailable, time.Second, "too many requests are being worked on: try again shortly")
+	}
+	defer h.gate.leave(size)
+
+	key, code := h.authenticate(w, r)
+	if code != 0 {
+		return code
+	}
+	if !h.gate.enterKey(key.ID) {
+		return busy(w, http.StatusTooManyRequests, time.Second,
+			fmt.Sprintf("this key already has %d requests in flight: wait for their answers", h.c.MaxInFlightPerKey))
+	}
+	defer h.gate.leaveKey(key.ID)
+	if d := h.quota.wait(key.ID); d > 0 {
+		return busy(w, http.StatusTooManyRequests, d, "this key is over its quota: slow down or ask for a larger one")
+	}
+	p, code := h.params(w, r)
+	if code != 0 {
+		return code
+	}
+	return h.receive(w, r, key, p)
+}
+
+func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (collector.IngestKey, int) {
+	const hint = `send the header "Authorization: Bearer <ingest key>"; an ingest key is made with "tenantwatch key create" or on the keys page`
+	refuse := func(why string) (collector.IngestKey, int) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="tenantwatch ingest"`)
+		return collector.IngestKey{}, problem(w, http.StatusUnauthorized, why+": "+hint, nil)
+	}
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 512 {
+		return refuse("no ingest key was given")
+	}
+	key, err := h.keys.ResolveIngestKey(r.Context(), token)
+	switch {
+	case errors.Is(err, collector.ErrUnauthorized):
+		return refuse("the ingest key is not known, or was revoked")
+	case err != nil:
+		h.log.Warn("ingest key could not be checked", "err", err)
+		return key, busy(w, http.StatusServiceUnavailable, 2*time.Second, "the ingest key cannot be checked just now: try again")
+	case key.Tenant.IsZero():
+		h.log.Error("an ingest key without a tenant was resolved", "key", key.ID)
+		return key, problem(w, http.StatusInternalServerError, "the ingest key belongs to no tenant", nil)
+	}
+	return key, 0
+}
+
+// params are the parameters of a request.
+type params struct {
+	format, source, encoding string
+	year                     int
+	zone                     *time.Location
+	stream                   bool
+}
+
+func (h *Handler) params(w http.ResponseWriter, r *http.Request) (p params, code int) {
+	bad := func(status int, err error) (params, int) { return p, problem(w, status, err.Error(), nil) }
+	if err := checkType(r.Header.Get("Content-Type")); err != nil {
+		return bad(http.StatusUnsupportedMediaType, err)
+	}
+	var err error
+	if p.encoding, err = encodingOf(r.Header); err != nil {
+		w.Header().Set("Accept-Encoding", "gzip, zstd")
+		return bad(http.StatusUnsupportedMediaType, err)
+	}
+	q := r.URL.Query()
+	if p.format = q.Get("format"); p.format == "" {
+		p.format = r.Header.Get("X-Log-Format")
+	}
+	if err := parse.CheckFormat(p.format); err != nil {
+		return bad(http.StatusBadRequest, err)
+	}
+	if p.source = q.Get("source"); len(p.source) > 256 || strings.ToValidUTF8(p.source, "") != p.source {
+		return bad(http.StatusBadRequest, errors.New("source must be text of at most 256 bytes"))
+	}
+	if s := q.Get("year"); s != "" {
+		if p.year, err = strconv.Atoi(s); err != nil || p.year < 1970 || p.year > 2261 {
+			return bad(http.StatusBadRequest, fmt.Errorf("year %.16q: want 1970 to 2261", s))
+		}
+	}
+	if s := q.Get("tz"); s != "" {
+		if p.zone, err = time.LoadLocation(s); err != nil || s == "Local" {
+			return bad(http.StatusBadRequest, fmt.Errorf("tz %.64q is not known: give a name such as Europe/Berlin or UTC", s))
+		}
+	}
+	switch s := q.Get("stream"); s {
+	case "", "false", "0":
+	case "true", "1":
+		p.stream = true
+	default:
+		return bad(http.StatusBadRequest, fmt.Errorf("stream %.16q: want true or false", s))
+	}
+	if !p.stream && p.encoding == "identity" && r.ContentLength > h.c.MaxBody {
+		return p, h.tooLarge(w, nil)
+	}
+	return p, 0
+}
+
+func (h *Handler) tooLarge(w http.ResponseWriter, res *collector.Result) int {
+	return problem(w, http.StatusRequestEntityTooLarge,
+		fmt.Sprintf("the body has more than %d bytes after decompression: send it in parts, or as one stream with ?stream=true", h.c.MaxBody), res)
+}
+
+// receive reads the body and hands it on.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request, key collector.IngestKey, p params) int {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	conn := http.NewResponseController(w)
+	// Deadlines are the real clock's, whatever clock dates the events.
+	last := time.Now().Add(h.c.MaxDuration)
+	in := &wire{r: r.Body, before: func() {
+		d := time.Now().Add(h.c.ReadTimeout)
+		if !p.stream && last.Before(d) {
+			d = last
+		}
+		_ = conn.SetReadDeadline(d) // not every server can: then its own limits hold
+	}}
+	plain, closeBody, err := open(in, p.encoding)
+	if err != nil {
+		if in.err == nil && errors.Is(err, io.EOF) {
+			return h.acknowledge(w, &collector.Result{}) // an empty body
+		}
+		return h.refuse(w, r, in, err, &collector.Result{}, key)
+	}
+	defer closeBody()
+	left := h.c.MaxBody
+	if p.stream {
+		if left = h.c.MaxStream; left == 0 {
+			left = -1
+		}
+	}
+	b := &body{ctx: ctx, r: plain, wire: in, left: left, meter: func(n int) time.Duration {
+		h.quota.use(key.ID, n, 0)
+		if p.stream {
+			return h.quota.wait(key.ID)
+		}
+		return 0
+	}}
+	proc, err := h.processor(func(n int) { h.quota.use(key.ID, 0, n) })
+	if err != nil {
+		return problem(w, http.StatusInternalServerError, "the collector is set up wrongly", nil)
+	}
+	name := key.Name
+	if name == "" {
+		name = key.ID
+	}
+	res, err := proc.Process(ctx, b, collector.Stream{
+		Tenant: key.Tenant, Source: p.source, DefaultSource: name, Format: p.format,
+		Now: h.now(), Year: p.year, Zone: p.zone,
+	})
+	h.m.processed(&res, p.encoding)
+	if err != nil {
+		return h.refuse(w, r, in, err, &res, key)
+	}
+	return h.acknowledge(w, &res)
+}
+
+func (h *Handler) acknowledge(w http.ResponseWriter, res *collector.Result) int {
+	a := answer{
+		Accepted: res.Accepted, Quarantined: res.Quarantined, Repeats: res.Repeats, Folded: res.Folded,
+		Errors: res.Errors, DurableIn: h.durableIn, Occurrences: res.Occurrences, Bytes: res.Bytes,
+		Format: res.Format, Confidence: res.Confidence,
+	}
+	if a.Errors == nil {
+		a.Errors = []parse.LineError{}
+	}
+	if res.FirstYear != 0 {
+		a.Years = []int{res.FirstYear, res.LastYear}
+	}
+	return writeJSON(w, http.StatusAccepted, "application/json", a)
+}
+
+// refuse answers a request that could not be taken to its end.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, in *wire, err error, res *collector.Result, key collector.IngestKey) int {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, errTooLarge):
+		return h.tooLarge(w, res)
+	case errors.Is(err, errCorrupt):
+		return problem(w, http.StatusBadRequest, err.Error()+": send it again", res)
+	case r.Context().Err() != nil:
+		return 499 // the sender is gone: nobody reads an answer
+	case errors.As(in.err, &timeout) && timeout.Timeout():
+		return problem(w, http.StatusRequestTimeout, "the body came too slowly: send it again, in smaller parts", res)
+	case in.err != nil && errors.Is(err, in.err):
+		return problem(w, http.StatusBadRequest, "the body ended before its time: send it again", res)
+	}
+	h.log.Warn("events could not be handed on", "tenant", key.Tenant.String(), "key", key.ID, "durable", res.Durable, "err", err)
+	w.Header().Set("Retry-After", "2")
+	return problem(w, http.StatusServiceUnavailable,
+		"the events could not be made durable just now: send the same body again, what was stored already is not stored twice", res)
+}
