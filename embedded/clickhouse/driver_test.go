@@ -96,7 +96,7 @@ func sampleRows(n int) []row {
 	rows := make([]row, n)
 	enums := []string{"unknown", "success", "fail'ure, (2)"}
 	for i := range rows {
-		s, u, l := fmt.Sprintf("v%d\x00\n\"'\\ü", i), uint64(math.MaxUint64)-uint64(i), fmt.Sprint("n", i%7)
+		s, u, l := fmt.Sprintf("v%d\x00\n\"'\\ü__exception__\r\nCode: 1. ", i), uint64(math.MaxUint64)-uint64(i), fmt.Sprint("n", i%7)
 		r := row{
 			Str: s, LC: fmt.Sprint("k", i%300), U8: uint8(i), U16: uint16(i * 3), U32: uint32(i) * 70001, U64: u, I64: -int64(i), F64: float64(i) / 3,
 			T: time.Date(2026, 3, 1, 9, 15, 2, i*1001, time.UTC), D: time.Date(2026, 3, 1+i%28, 0, 0, 0, 0, time.UTC),
