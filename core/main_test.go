@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/core/coretest"
 )
 
@@ -14,3 +15,5 @@ var server *coretest.Server
 func TestMain(m *testing.M) {
 	os.Exit(coretest.Main(m, func(s *coretest.Server) { server = s }, func() error { return goleak.Find() }))
 }
+
+func openOn(t testing.TB, db coretest.Database) *core.Core { return coretest.OpenOn(t, db, nil) }

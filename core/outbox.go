@@ -115,7 +115,7 @@ type Outcome int
 const (
 	Delivered Outcome = iota + 1
 	Retry             // the same revision again at NextAttempt
-	GiveUp            // this revision is dead; the next one at NextAttempt
+	GiveUp            // this revision and those of DeadBefore are dead; the next one at NextAttempt
 	Gone              // the endpoint is gone and all that is owed to it dead
 )
 
@@ -129,7 +129,10 @@ type Tried struct {
 	Answer      string
 	Outcome     Outcome
 	NextAttempt time.Time // for Retry and GiveUp
-	LeaseUntil  time.Time // the lease is extended with each record
+	// DeadBefore, for GiveUp, takes with the revision all that are owed since
+	// before then: they waited behind it while the endpoint was failing.
+	DeadBefore time.Time
+	LeaseUntil time.Time // the lease is extended with each record
 }
 
 // Record stores an attempt and what follows from it. It is refused with
@@ -168,11 +171,14 @@ func (w *Webhooks) Record(ctx context.Context, e Endpoint, owner string, t Tried
 			t.Status, t.Latency.Microseconds(), cut(t.Error, 500), cut(t.Answer, 1024)); err != nil {
 			return err
 		}
-		if t.Outcome != Gone {
-			return nil
+		switch t.Outcome {
+		case Gone:
+			_, err = tx.Exec(ctx, `update outbox set state = 'dead', finished_at = $2, last_error = 'the endpoint answered 410 Gone'
+				where webhook_id = $1 and state = 'pending'`, e.WebhookID, t.At)
+		case GiveUp:
+			_, err = tx.Exec(ctx, `update outbox set state = 'dead', finished_at = $2, last_error = 'given up behind seq ' || $3::bigint
+				where webhook_id = $1 and state = 'pending' and owed_since <= $4`, e.WebhookID, t.At, int64(t.Seq), t.DeadBefore)
 		}
-		_, err = tx.Exec(ctx, `update outbox set state = 'dead', finished_at = $2, last_error = 'the endpoint answered 410 Gone'
-			where webhook_id = $1 and state = 'pending'`, e.WebhookID, t.At)
 		return err
 	})
 	return wrap(err, "record attempt at webhook %s of %s", e.WebhookID, e.Tenant)
