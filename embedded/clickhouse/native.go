@@ -24,8 +24,7 @@ var blockInfo = []byte{1, 0, 2, 0xff, 0xff, 0xff, 0xff, 0}
 // transcoder rewrites Native blocks of revision 0, which is all that the
 // library writes, into the revision the client asked for. The values stay the
 // same bytes, so it only looks for the borders of columns and copies what lies
-// between; a type it has no layout of takes the slow way through the driver's
-// own decoder.
+// between; a type it has no layout of takes the slow way, see measure.
 type transcoder struct {
 	revision int
 	types    map[string]*nativeType
@@ -41,7 +40,7 @@ func (t *transcoder) write(w io.Writer, data []byte) error {
 	for len(data) > 0 {
 		n, err := t.scan(data)
 		if err != nil {
-			return t.recode(w, data)
+			return err
 		}
 		if err := t.emit(w, data[:n]); err != nil {
 			return err
@@ -64,19 +63,25 @@ func (t *transcoder) scan(data []byte) (int, error) {
 		}
 		typ, ok := t.types[name]
 		if !ok {
-			var err error
-			if typ, err = parseNativeType(name, 0); err != nil {
-				return 0, err
-			}
+			// Nil, for want of a layout, is remembered too.
+			typ, _ = parseNativeType(name, 0)
 			if t.types == nil {
 				t.types = make(map[string]*nativeType)
 			}
 			t.types[name] = typ
 		}
 		t.cuts = append(t.cuts, c.off)
-		if rows > 0 {
+		switch {
+		case rows == 0:
+		case typ != nil:
 			typ.prefix(c)
 			typ.values(c, rows)
+		default:
+			n, err := measure(name, rows, data[c.off:])
+			if err != nil {
+				return 0, err
+			}
+			c.skip(n)
 		}
 	}
 	if c.bad {
@@ -105,26 +110,31 @@ func (t *transcoder) emit(w io.Writer, block []byte) error {
 	return err
 }
 
-// recode decodes and encodes blocks with the driver's own code.
-func (t *transcoder) recode(w io.Writer, data []byte) error {
+// measure finds the length of a column without a layout by having the driver
+// decode it, as the only column of a block. Its bytes are copied as they are:
+// the driver's encoder does not give back what its decoder took in for all
+// types (LowCardinality and Nothing among them).
+func measure(typ string, rows int, data []byte) (n int, err error) {
+	defer func() {
+		// Its parser of types panics on some, such as an Enum of odd names.
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: the driver's decoder panicked on type %.80q: %v", errNative, typ, r)
+		}
+	}()
+	if rows > len(data) {
+		return 0, fmt.Errorf("%w: %d rows in %d bytes", errNative, rows, len(data))
+	}
+	var head proto.Buffer
+	head.PutUVarInt(1)
+	head.PutUVarInt(uint64(rows))
+	head.PutString("")
+	head.PutString(typ)
 	src := bytes.NewReader(data)
 	// Large enough that the decoder takes it as its own buffer, so that what is
 	// left can be counted.
-	buffered := bufio.NewReaderSize(src, 1<<20)
-	r := proto.NewReader(buffered)
-	var buf proto.Buffer
-	for buffered.Buffered()+src.Len() > 0 {
-		block := chgo.NewBlock()
-		if err := block.Decode(r, 0); err != nil {
-			return fmt.Errorf("decode the engine's native block: %w", err)
-		}
-		buf.Reset()
-		if err := block.Encode(&buf, uint64(t.revision)); err != nil {
-			return fmt.Errorf("encode native block: %w", err)
-		}
-		if _, err := w.Write(buf.Buf); err != nil {
-			return err
-		}
+	buffered := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(head.Buf), src), 1<<20)
+	if err := chgo.NewBlock().Decode(proto.NewReader(buffered), 0); err != nil {
+		return 0, fmt.Errorf("%w: %w", errNative, err)
 	}
-	return nil
+	return len(data) - src.Len() - buffered.Buffered(), nil
 }
