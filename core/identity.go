@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -260,14 +261,14 @@ func operatorTenants(ctx context.Context, tx pgx.Tx, operatorID string, role acc
 
 func (i *Identity) tenantsOf(ctx context.Context, tx pgx.Tx, operatorID string, role access.Role) ([]tenant.ID, error) {
 	if ids, ok := i.sets.get(operatorID); ok {
-		return ids, nil
+		return slices.Clone(ids), nil
 	}
 	read := i.c.now()
 	ids, err := operatorTenants(ctx, tx, operatorID, role)
 	if err == nil {
 		i.sets.put(operatorID, ids, read)
 	}
-	return ids, err
+	return slices.Clone(ids), err
 }
 
 // SetUserPassword replaces a password, unlocks the account and ends its

@@ -190,10 +190,6 @@ func (k *Keys) Revoke(ctx context.Context, by access.Actor, id tenant.ID, keyID 
 	return wrap(err, "revoke key %s of %s", cut(keyID, 64), id)
 }
 
-func (k *Keys) forgetTenant(id tenant.ID) {
-	k.resolved.dropIf(func(r resolvedKey) bool { return r.principal.Tenant == id })
-}
-
 // CreateOperatorToken makes an API token that acts as one of the operator's
 // people, with that person's role and grants.
 func (k *Keys) CreateOperatorToken(ctx context.Context, by access.Actor, operatorID, name string, expires time.Time) (string, Secret, error) {

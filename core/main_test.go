@@ -17,3 +17,7 @@ func TestMain(m *testing.M) {
 }
 
 func openOn(t testing.TB, db coretest.Database) *core.Core { return coretest.OpenOn(t, db, nil) }
+
+func openAt(t testing.TB, db coretest.Database, clk *clock) *core.Core {
+	return coretest.OpenOn(t, db, func(cfg *core.Config) { cfg.Now = clk.now })
+}

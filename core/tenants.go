@@ -103,7 +103,7 @@ func (t *Tenants) Create(ctx context.Context, by access.Actor, id tenant.ID, nam
 		}
 		return operatorAudit(ctx, tx, by, "tenant.create", id.String(), nil)
 	})
-	t.c.tenants.drop(id.String())
+	t.c.forget(id)
 	return out, wrap(err, "create tenant %s", id)
 }
 
@@ -183,9 +183,7 @@ func (t *Tenants) SetSettings(ctx context.Context, by access.Actor, id tenant.ID
 
 // Suspend lets nothing in any more: no writes, no keys, no sign-ins.
 func (t *Tenants) Suspend(ctx context.Context, by access.Actor, id tenant.ID) (Tenant, error) {
-	out, err := t.update(ctx, by, id, 0, "tenant.suspend", `status = 'suspended'`)
-	t.c.Keys.forgetTenant(id)
-	return out, err
+	return t.update(ctx, by, id, 0, "tenant.suspend", `status = 'suspended'`)
 }
 
 // Resume undoes Suspend.
@@ -219,6 +217,16 @@ func (t *Tenants) update(ctx context.Context, by access.Actor, id tenant.ID, ver
 		}
 		return operatorAudit(ctx, tx, by, action, id.String(), nil)
 	})
-	t.c.tenants.drop(id.String())
+	t.c.forget(id)
 	return out, wrap(err, "%s %s", action, id)
+}
+
+// forget drops what is remembered of a tenant that has changed: its row, its
+// keys, and the sets of tenants that operators see.
+func (c *Core) forget(id tenant.ID) {
+	c.tenants.drop(id.String())
+	c.Keys.resolved.dropIf(func(r resolvedKey) bool {
+		return r.principal.Tenant == id || r.principal.Kind == access.KindOperatorToken
+	})
+	c.Identity.sets.dropIf(func([]tenant.ID) bool { return true })
 }
