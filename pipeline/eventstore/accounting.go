@@ -1,0 +1,184 @@
+package eventstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/tenantwatch/tenantwatch/core/tenant"
+	"github.com/tenantwatch/tenantwatch/pipeline/event"
+)
+
+// Duplicates are events or lines of one source and hour (of arrival) that were
+// dropped because their id was stored before, within one range of offsets.
+type Duplicates struct {
+	Tenant tenant.ID
+	Source string
+	Table  Table
+	Hour   time.Time // start of the hour of arrival, UTC
+	N      uint64
+}
+
+// RecordDuplicates notes what was dropped of a range. Noting the same range
+// again, with the same content, counts once.
+func (s *Store) RecordDuplicates(ctx context.Context, r Range, dups []Duplicates) error {
+	if len(dups) == 0 {
+		return nil
+	}
+	var (
+		slugs, sources, kinds, topics []string
+		hours                         []time.Time
+		partitions                    []uint32
+		firsts                        []int64
+		ns                            []uint64
+	)
+	for _, d := range dups {
+		slugs, sources, kinds = append(slugs, d.Tenant.String()), append(sources, d.Source), append(kinds, string(d.Table))
+		topics, partitions, firsts = append(topics, r.TopicID), append(partitions, r.Partition), append(firsts, r.First)
+		hours, ns = append(hours, d.Hour), append(ns, d.N)
+	}
+	return s.insert(ctx, "duplicates", []column{
+		col("tenant_id", "String", slugs), col("hour", "DateTime('UTC')", hours), col("source", "String", sources), col("kind", "String", kinds),
+		col("kafka_topic_id", "String", topics), col("kafka_partition", "UInt32", partitions), col("first_offset", "Int64", firsts), col("n", "UInt64", ns),
+	}, nil)
+}
+
+// AccountingRequest narrows the accounts by time of arrival.
+type AccountingRequest struct {
+	From, To time.Time // From included, To not; zero: open
+}
+
+// Account is one hour of one source. What was received of it through the log
+// is Stored + Duplicates + Quarantined (+ QuarantinedAgain).
+type Account struct {
+	Hour             time.Time // start of the hour of arrival, UTC
+	Source           string
+	Stored           uint64 // events
+	Occurrences      uint64 // their counts: a line that says it was repeated N times counts N
+	Duplicates       uint64 // events dropped by their id
+	Quarantined      uint64 // lines
+	QuarantinedAgain uint64 // lines dropped by their id
+}
+
+// Accounting adds up what the store took from a tenant's sources, by hour of
+// arrival, oldest first, at most 100,000 rows.
+func (s *Store) Accounting(ctx context.Context, t tenant.ID, req AccountingRequest) ([]Account, error) {
+	r, err := s.reading(ctx, t, "accounting")
+	if err != nil {
+		return nil, err
+	}
+	defer r.end()
+	within := func(column string) string {
+		w := r.cond
+		if !req.From.IsZero() {
+			w += " AND " + column + " >= fromUnixTimestamp64Nano({from:Int64})"
+		}
+		if !req.To.IsZero() {
+			w += " AND " + column + " < fromUnixTimestamp64Nano({to:Int64})"
+		}
+		return w
+	}
+	if !req.From.IsZero() {
+		r.bind("from", strconv.FormatInt(clampNano(req.From), 10))
+	}
+	if !req.To.IsZero() {
+		r.bind("to", strconv.FormatInt(clampNano(req.To), 10))
+	}
+	sql := `SELECT h, src, sum(stored), sum(occurrences), sum(dup), sum(quar), sum(again) FROM (
+		SELECT toUnixTimestamp(toStartOfHour(ingested_at)) AS h, toString(source) AS src, count() AS stored, sum(count) AS occurrences, toUInt64(0) AS dup, toUInt64(0) AS quar, toUInt64(0) AS again
+			FROM events WHERE ` + within("ingested_at") + ` GROUP BY h, src
+		UNION ALL SELECT toUnixTimestamp(toStartOfHour(received_at)), toString(source), 0, 0, 0, count(), 0
+			FROM quarantine WHERE ` + within("received_at") + ` GROUP BY 1, 2
+		UNION ALL SELECT toUnixTimestamp(hour), toString(source), 0, 0, sumIf(n, kind = 'events'), 0, sumIf(n, kind = 'quarantine')
+			FROM duplicates FINAL WHERE ` + within("hour") + ` GROUP BY 1, 2
+		) GROUP BY h, src ORDER BY h, src LIMIT 100000`
+	var out []Account
+	if err := r.each(sql, func(rs driver.Rows) error {
+		var a Account
+		var hour uint32
+		if err := rs.Scan(&hour, &a.Source, &a.Stored, &a.Occurrences, &a.Duplicates, &a.Quarantined, &a.QuarantinedAgain); err != nil {
+			return err
+		}
+		a.Hour = time.Unix(int64(hour), 0).UTC()
+		out = append(out, a)
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("accounting: %w", err)
+	}
+	return out, nil
+}
+
+// QuarantineRequest says which of a tenant's quarantined lines to read, newest
+// first.
+type QuarantineRequest struct {
+	From, To time.Time // of arrival; zero: open
+	Source   string    // empty: all
+	Limit    int       // 1 to MaxLimit; 0: 100
+	After    *Position // continue behind this line; its time is ReceivedAt
+}
+
+// QuarantinePage is one page; Next is nil on the last one.
+type QuarantinePage struct {
+	Lines []event.Quarantined
+	Next  *Position
+}
+
+// Quarantine reads one page of a tenant's quarantined lines.
+func (s *Store) Quarantine(ctx context.Context, t tenant.ID, req QuarantineRequest) (QuarantinePage, error) {
+	r, err := s.reading(ctx, t, "quarantine")
+	if err != nil {
+		return QuarantinePage{}, err
+	}
+	defer r.end()
+	where := r.cond
+	if !req.From.IsZero() {
+		r.bind("from", strconv.FormatInt(clampNano(req.From), 10))
+		where += " AND received_at >= fromUnixTimestamp64Nano({from:Int64})"
+	}
+	if !req.To.IsZero() {
+		r.bind("to", strconv.FormatInt(clampNano(req.To), 10))
+		where += " AND received_at < fromUnixTimestamp64Nano({to:Int64})"
+	}
+	if req.Source != "" {
+		r.bind("source", req.Source)
+		where += " AND source = {source:String}"
+	}
+	if req.After != nil {
+		r.bind("at", strconv.FormatInt(req.After.Time, 10))
+		r.bind("after", req.After.ID)
+		const at = "fromUnixTimestamp64Nano({at:Int64})"
+		where += " AND received_at <= " + at + " AND (received_at < " + at + " OR id < {after:String})"
+	}
+	limit := req.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	limit = min(limit, MaxLimit)
+	var page QuarantinePage
+	err = r.each(`SELECT tenant_id, id, toUnixTimestamp64Nano(received_at), source, format, reason, line, byte_offset, raw FROM quarantine
+		WHERE `+where+` ORDER BY received_at DESC, id DESC LIMIT `+strconv.Itoa(limit+1), func(rs driver.Rows) error {
+		var q event.Quarantined
+		var slug, raw string
+		if err := rs.Scan(&slug, &q.ID, &q.ReceivedAt, &q.Source, &q.Format, &q.Reason, &q.Line, &q.Offset, &raw); err != nil {
+			return err
+		}
+		if slug != t.String() {
+			return fmt.Errorf("%w: the answer holds a line of another tenant", errForeignRow)
+		}
+		if len(page.Lines) == limit {
+			last := page.Lines[limit-1]
+			page.Next = &Position{Time: last.ReceivedAt, ID: last.ID}
+			return nil
+		}
+		q.Tenant, q.Raw = t, []byte(raw)
+		page.Lines = append(page.Lines, q)
+		return nil
+	})
+	if err != nil {
+		return QuarantinePage{}, fmt.Errorf("read quarantine: %w", err)
+	}
+	return page, nil
+}

@@ -1,0 +1,19 @@
+package eventstore
+
+// Without gives a store that lacks one or both guards, to show that each holds
+// alone and that a read without any would be seen.
+func (s *Store) Without(binding, filter bool) *Store {
+	c := *s
+	c.withoutBinding, c.withoutFilter = binding, filter
+	return &c
+}
+
+// SetChunkBytes makes small states take several chunks.
+func SetChunkBytes(n int) (restore func()) {
+	old := chunkBytes
+	chunkBytes = n
+	return func() { chunkBytes = old }
+}
+
+// ErrForeignRow is the last check, on the rows themselves.
+var ErrForeignRow = errForeignRow
