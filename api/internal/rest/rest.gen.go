@@ -265,6 +265,30 @@ func (e TriageStatus) Valid() bool {
 	}
 }
 
+// Defines values for Verdict.
+const (
+	Benign        Verdict = "benign"
+	Duplicate     Verdict = "duplicate"
+	FalsePositive Verdict = "false_positive"
+	TruePositive  Verdict = "true_positive"
+)
+
+// Valid indicates whether the value is a known member of the Verdict enum.
+func (e Verdict) Valid() bool {
+	switch e {
+	case Benign:
+		return true
+	case Duplicate:
+		return true
+	case FalsePositive:
+		return true
+	case TruePositive:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WebhookStatus.
 const (
 	Active WebhookStatus = "active"
@@ -476,6 +500,19 @@ type Field struct {
 // FieldType defines model for Field.Type.
 type FieldType string
 
+// FieldError defines model for FieldError.
+type FieldError struct {
+	// Column Where in a query, in characters from 1.
+	Column *int `json:"column,omitempty"`
+
+	// Field A parameter, header or JSON field.
+	Field   string `json:"field"`
+	Message string `json:"message"`
+
+	// Suggestion What may have been meant.
+	Suggestion *string `json:"suggestion,omitempty"`
+}
+
 // FieldList defines model for FieldList.
 type FieldList struct {
 	Items []Field `json:"items"`
@@ -621,6 +658,20 @@ type PlotPoint struct {
 	Upper    float64   `json:"upper"`
 }
 
+// Problem RFC 9457.
+type Problem struct {
+	Detail *string       `json:"detail,omitempty"`
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// Instance The request id as a URN.
+	Instance string `json:"instance"`
+	Status   int    `json:"status"`
+	Title    string `json:"title"`
+
+	// Type A page that explains it.
+	Type string `json:"type"`
+}
+
 // QuarantinePage defines model for QuarantinePage.
 type QuarantinePage struct {
 	Items []QuarantinedLine `json:"items"`
@@ -710,6 +761,23 @@ type SourceCounts struct {
 	Stored      int64      `json:"stored"`
 }
 
+// StreamAlert The data of an `alert` message on the stream; read the alert for the rest.
+type StreamAlert struct {
+	Id       string     `json:"id"`
+	Revision int64      `json:"revision"`
+	Seq      int64      `json:"seq"`
+	Severity Severity   `json:"severity"`
+	State    AlertState `json:"state"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+}
+
+// StreamMissed The data of a `missed` message; read the list again.
+type StreamMissed struct {
+	Missed int64 `json:"missed"`
+}
+
 // Tenant defines model for Tenant.
 type Tenant struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -777,6 +845,9 @@ type TriagePatch = TriageChange
 
 // TriageStatus defines model for TriageStatus.
 type TriageStatus string
+
+// Verdict defines model for Verdict.
+type Verdict string
 
 // Webhook defines model for Webhook.
 type Webhook struct {

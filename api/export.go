@@ -1,0 +1,204 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/api/internal/rest"
+	"github.com/tenantwatch/tenantwatch/pipeline/event"
+)
+
+const exportPage = 2000 // events read at a time, which is what an export holds in memory
+
+// ExportEvents streams a search.
+func (h *handlers) ExportEvents(ctx context.Context, r rest.ExportEventsRequestObject) (rest.ExportEventsResponseObject, error) {
+	ctx, k := callOf(ctx)
+	s := EventSearch{Limit: exportPage, Ascending: true}
+	var err error
+	if s.Query, err = parseQuery(r.Params.Q); err != nil {
+		return nil, err
+	}
+	if s.From, s.To, err = span(r.Params.From, r.Params.To); err != nil {
+		return nil, err
+	}
+	select {
+	case h.s.exports <- struct{}{}:
+	default:
+		return nil, tooMany(10*time.Second, "exports at once")
+	}
+	// The first page is read before the answer begins, so that what cannot be
+	// searched is a problem and not an empty file.
+	first, err := h.s.opts.Events.Search(ctx, k.one, s)
+	if err != nil {
+		<-h.s.exports
+		return nil, err
+	}
+	return &export{h: h, ctx: ctx, k: k, search: s, page: first, format: string(r.Params.Format)}, nil
+}
+
+type export struct {
+	h      *handlers
+	ctx    context.Context
+	k      *call
+	search EventSearch
+	page   EventResult
+	format string
+}
+
+// VisitExportEventsResponse writes the export. Once bytes are out an error can
+// only be told by the trailer and by cutting the connection.
+func (e *export) VisitExportEventsResponse(w http.ResponseWriter) error {
+	defer func() { <-e.h.s.exports }()
+	hd := w.Header()
+	hd.Set("Content-Type", map[string]string{"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}[e.format])
+	hd.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-events-%s.%s"`, e.k.one, e.h.s.now().UTC().Format("20060102-150405"), e.format))
+	hd.Set("Trailer", "X-Export-Rows, X-Export-Status")
+	w.WriteHeader(http.StatusOK)
+	buf := bufio.NewWriterSize(w, 64<<10)
+	var write func([]event.Event) error
+	if e.format == "csv" {
+		write = csvWriter(buf)
+		if err := write(nil); err != nil { // the head, even when nothing follows
+			return e.abort(0, err)
+		}
+	} else {
+		write = ndjsonWriter(buf)
+	}
+	rows := 0
+	for {
+		if err := write(e.page.Events); err != nil {
+			return e.abort(rows, err)
+		}
+		rows += len(e.page.Events)
+		e.h.s.metrics.exported.Add(float64(len(e.page.Events)))
+		if e.page.Next == nil {
+			break
+		}
+		e.h.s.extend(e.k.gin)
+		e.search.After = e.page.Next
+		var err error
+		if e.page, err = e.h.s.opts.Events.Search(e.ctx, e.k.one, e.search); err != nil {
+			return e.abort(rows, err)
+		}
+	}
+	if err := buf.Flush(); err != nil {
+		return e.abort(rows, err)
+	}
+	hd.Set("X-Export-Rows", strconv.Itoa(rows))
+	hd.Set("X-Export-Status", "complete")
+	return nil
+}
+
+// abort cuts the connection, so that the client sees a broken answer.
+func (e *export) abort(rows int, err error) error {
+	if e.ctx.Err() == nil {
+		e.h.s.log.LogAttrs(e.ctx, slog.LevelError, "export cut off", requestAttrs(e.k.gin, err)...)
+	}
+	e.k.gin.Writer.Header().Set("X-Export-Rows", strconv.Itoa(rows))
+	e.k.gin.Writer.Header().Set("X-Export-Status", "failed")
+	panic(http.ErrAbortHandler)
+}
+
+func ndjsonWriter(w io.Writer) func([]event.Event) error {
+	var line []byte
+	return func(events []event.Event) error {
+		for i := range events {
+			line = append(event.AppendJSON(line[:0], &events[i]), '\n')
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+var csvColumns = []string{"tenant_id", "id", "time", "ingested_at", "class_uid", "activity", "action", "outcome", "severity", "actor", "actor_type", "cohort",
+	"session", "src_ip", "country", "city", "latitude", "longitude", "asn", "user_agent", "device", "resource", "resource_type", "http_method", "status",
+	"bytes_in", "bytes_out", "duration", "count", "source", "format", "labels", "raw"}
+
+// csvWriter writes the head with the first call. Text that a spreadsheet would
+// take for a formula gets an apostrophe; our own numbers stay numbers.
+func csvWriter(w io.Writer) func([]event.Event) error {
+	out := csv.NewWriter(w)
+	out.UseCRLF = true // RFC 4180
+	head := false
+	return func(events []event.Event) error {
+		if !head {
+			head = true
+			if err := out.Write(csvColumns); err != nil {
+				return err
+			}
+		}
+		for i := range events {
+			if err := out.Write(csvRow(&events[i])); err != nil {
+				return err
+			}
+		}
+		out.Flush()
+		return out.Error()
+	}
+}
+
+func csvRow(e *event.Event) []string {
+	num := func(n uint64) string {
+		if n == 0 {
+			return ""
+		}
+		return strconv.FormatUint(n, 10)
+	}
+	deg := func(f float64) string {
+		if !e.HasPosition {
+			return ""
+		}
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	at := func(ns int64) string {
+		if ns == 0 {
+			return ""
+		}
+		return time.Unix(0, ns).UTC().Format(time.RFC3339Nano)
+	}
+	duration := ""
+	if e.Duration != 0 {
+		duration = strconv.FormatFloat(e.Duration, 'f', -1, 64)
+	}
+	labels := ""
+	if len(e.Labels) > 0 {
+		m := make(map[string]string, len(e.Labels))
+		for _, l := range e.Labels {
+			m[l.Key] = l.Value
+		}
+		b, _ := json.Marshal(m) // texts marshal
+		labels = string(b)
+	}
+	t := safeCell
+	return []string{t(e.Tenant.String()), t(e.ID), at(e.Time), at(e.IngestedAt), strconv.FormatUint(uint64(e.Class), 10), num(uint64(e.Activity)), t(e.Action),
+		e.Outcome.String(), num(uint64(e.Severity)), t(e.Actor), t(e.ActorType), t(e.Cohort), t(e.Session), t(e.SrcIP), t(e.Country), t(e.City),
+		deg(e.Latitude), deg(e.Longitude), num(uint64(e.ASN)), t(e.UserAgent), t(e.Device), t(e.Resource), t(e.ResourceType), t(e.HTTPMethod),
+		num(uint64(e.Status)), num(e.BytesIn), num(e.BytesOut), duration, num(uint64(e.Count)), t(e.Source), t(e.Format), t(labels), t(e.Raw)}
+}
+
+// safeCell keeps spreadsheets from running a cell.
+func safeCell(s string) string {
+	trimmed := strings.TrimLeft(s, " \t\r\n\u00a0")
+	if trimmed == "" {
+		return s
+	}
+	switch r := []rune(trimmed[:min(len(trimmed), 4)])[0]; r {
+	case '=', '+', '-', '@', '＝', '＋', '－', '＠':
+		return "'" + s
+	}
+	if s[0] == '\t' || s[0] == '\r' || s[0] == '\n' {
+		return "'" + s
+	}
+	return s
+}

@@ -1,0 +1,234 @@
+package api
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/tenantwatch/tenantwatch/core/access"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
+)
+
+const sessionCookie = "tw_session"
+
+// call is what the guard found out about a request: who asks, and for whom.
+type call struct {
+	route     Route
+	principal access.Principal
+	csrf      string // of the session; empty for a token
+	token     string // the session cookie's value; empty for a token
+	// scope are the tenants the operation may touch; one of them is also in
+	// one, unless the operation reads the whole set.
+	scope []tenant.ID
+	one   tenant.ID
+	gin   *gin.Context
+}
+
+type callKey struct{}
+
+// callOf finds the call of a handler's context, and the context to hand on:
+// gin's own is reused after the request and must not leave the handler.
+func callOf(ctx context.Context) (context.Context, *call) {
+	c := ctx.(*gin.Context)
+	k := c.Request.Context().Value(callKey{}).(*call)
+	k.gin = c
+	return c.Request.Context(), k
+}
+
+// narrowed is the tenant the request was narrowed to, as part of what a cursor
+// belongs to.
+func (k *call) narrowed() string { return k.one.String() }
+
+// bind is what a cursor of this request belongs to.
+func (k *call) bind() []byte {
+	return bind(k.route.Operation, string(k.principal.Kind)+":"+k.principal.ID, k.narrowed(), k.gin.Request.URL.Query())
+}
+
+// guard applies the table to a request: credential, forgery, rate, permission,
+// the contract's shapes, and last the tenants.
+func (s *Server) guard(r Route, op *operation) gin.HandlerFunc {
+	label := r.Path
+	if r.Streams {
+		label = "~" + label
+	}
+	return func(c *gin.Context) {
+		c.Set(keyRoute, label)
+		if !r.Streams {
+			defer s.deadline(c)()
+		}
+		k := &call{route: r}
+		if err := s.admit(c, k, op); err != nil {
+			s.fail(c, err)
+			return
+		}
+		c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), callKey{}, k))
+		if r.Streams {
+			// The request has been read whole; a deadline for reading it would
+			// later end the stream. Writers without deadlines have none to lift.
+			_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Time{})
+		}
+		if r.Method == http.MethodPost && !r.Public {
+			s.idempotent(c, k, op)
+			return
+		}
+		c.Next()
+	}
+}
+
+func (s *Server) admit(c *gin.Context, k *call, op *operation) error {
+	r := k.route
+	if r.Public {
+		if err := s.sameSite(c); err != nil {
+			return err
+		}
+		if wait, ok := s.signIns.take(network(c.ClientIP())); !ok {
+			return tooMany(wait, "sign-ins from your address")
+		}
+		_, err := op.validate(c)
+		return err
+	}
+	if err := s.authenticate(c, k); err != nil {
+		return err
+	}
+	p := k.principal
+	c.Set(keyPrincipal, string(p.Kind)+":"+p.ID)
+	if wait, ok := s.principals.take(string(p.Kind) + ":" + p.ID); !ok {
+		return tooMany(wait, "requests with your credential")
+	}
+	if k.token != "" && c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
+		if err := s.sameSite(c); err != nil {
+			return err
+		}
+		if !validCSRF(k.csrf, c.GetHeader("X-CSRF-Token")) {
+			return newProblem(kindCSRF, "The header X-CSRF-Token is missing or does not belong to this session.")
+		}
+	}
+	if r.Permission != "" && !p.Can(r.Permission) {
+		return newProblem(kindForbidden, "The role %s does not hold %s.", p.Role, r.Permission)
+	}
+	body, err := op.validate(c)
+	if err != nil {
+		return err
+	}
+	return s.tenants(k, c.Request.Method, c.Request.URL.Query(), body)
+}
+
+// authenticate resolves the credential: an API token if there is one, else the
+// session cookie. A refused token is not passed over in favour of a cookie.
+func (s *Server) authenticate(c *gin.Context, k *call) error {
+	from := network(c.ClientIP())
+	if wait, empty := s.failures.empty(from); empty {
+		return tooMany(wait, "refused credentials from your address")
+	}
+	err := s.resolve(c, k)
+	if p, _ := s.toProblem(err); err != nil && p.kind == kindUnauthenticated {
+		s.failures.take(from)
+		return p
+	}
+	if err != nil {
+		return err
+	}
+	p := k.principal
+	if p.Single() == p.Role.Operator() || !p.Role.Valid() || p.ID == "" || p.Single() && (len(p.Tenants) != 1 || p.Tenants[0] != p.Tenant) {
+		return errors.New("api: the credential's role and tenants do not fit together: " + string(p.Role))
+	}
+	return nil
+}
+
+func (s *Server) resolve(c *gin.Context, k *call) (err error) {
+	ctx := c.Request.Context()
+	if values := c.Request.Header.Values("Authorization"); len(values) > 0 {
+		scheme, token, _ := strings.Cut(values[0], " ")
+		token = strings.TrimSpace(token)
+		if len(values) > 1 || !strings.EqualFold(scheme, "bearer") || token == "" {
+			return newProblem(kindUnauthenticated, "Authorization has to be Bearer and an API token.")
+		}
+		k.principal, err = s.opts.Auth.Token(ctx, token)
+		return err
+	}
+	cookie, err := c.Request.Cookie(sessionCookie)
+	if err != nil || cookie.Value == "" {
+		return newProblem(kindUnauthenticated, "There is no credential: sign in, or send an API token.")
+	}
+	signedIn, err := s.opts.Auth.Session(ctx, cookie.Value)
+	k.principal, k.csrf, k.token = signedIn.Principal, signedIn.CSRF, cookie.Value
+	return err
+}
+
+// sameSite refuses what a browser says another site started.
+func (s *Server) sameSite(c *gin.Context) error {
+	if site := c.GetHeader("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return newProblem(kindCSRF, "The request was started by another site.")
+	}
+	if origin := c.GetHeader("Origin"); origin != "" {
+		if u, err := url.Parse(origin); err != nil || !strings.EqualFold(u.Host, c.Request.Host) {
+			return newProblem(kindCSRF, "The request was started by another site.")
+		}
+	}
+	return nil
+}
+
+// tenants decides which tenants the operation may touch, by its mode.
+func (s *Server) tenants(k *call, method string, query url.Values, body *string) error {
+	p := k.principal
+	var named string
+	given := query.Has("tenant_id")
+	if given {
+		named = query.Get("tenant_id")
+	}
+	if body != nil {
+		if given && named != *body {
+			return badField("tenant_id", "the body names another tenant than the query")
+		}
+		named, given = *body, true
+	}
+	if s.unguarded != nil { // tests only: the negative control of the isolation matrix
+		k.scope, k.one = s.unguarded, p.Tenant
+		if id, err := tenant.Parse(named); err == nil {
+			k.scope, k.one = []tenant.ID{id}, id
+		}
+		return nil
+	}
+	if p.Single() {
+		if given {
+			return newProblem(kindTenantGiven, "Your credential belongs to one tenant: leave tenant_id out.")
+		}
+		k.scope, k.one = p.Tenants, p.Tenant
+		return nil
+	}
+	switch {
+	case k.route.Tenancy == TenancyNone, k.route.Tenancy == TenancyPlatform:
+		return nil
+	case !given && k.route.Tenancy == TenancyOne:
+		return newProblem(kindTenantRequired, "Give tenant_id: this reads one tenant, and your role covers several.")
+	case !given && k.route.Tenancy == TenancyWrite && method == http.MethodDelete:
+		return newProblem(kindTenantRequired, "Name tenant_id in the body or the query: your role covers several tenants.")
+	case !given && k.route.Tenancy == TenancyWrite:
+		return newProblem(kindTenantRequired, "Name tenant_id in the body: your role covers several tenants.")
+	case !given:
+		k.scope = p.Tenants
+		return nil
+	}
+	id, err := tenant.Parse(named)
+	if err != nil || !p.Sees(id) {
+		return notFound()
+	}
+	k.scope, k.one = []tenant.ID{id}, id
+	return nil
+}
+
+func validCSRF(want, got string) bool {
+	return want != "" && subtle.ConstantTimeCompare([]byte(want), []byte(got)) == 1
+}
+
+func tooMany(wait time.Duration, what string) *problem {
+	p := newProblem(kindTooMany, "Too many %s.", what)
+	p.retryAfter = wait
+	return p
+}

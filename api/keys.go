@@ -1,0 +1,73 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tenantwatch/tenantwatch/api/internal/rest"
+	"github.com/tenantwatch/tenantwatch/core/access"
+)
+
+func keyView(k KeyInfo) rest.Key {
+	return rest.Key{Id: k.ID, TenantId: k.Tenant.String(), Kind: rest.KeyKind(k.Kind), Name: k.Name, Role: rest.KeyRole(k.Role),
+		CreatedAt: k.CreatedAt.UTC(), ExpiresAt: ptr(k.ExpiresAt), LastUsedAt: ptr(k.LastUsedAt)}
+}
+
+// ListKeys pages through keys, newest first.
+func (h *handlers) ListKeys(ctx context.Context, r rest.ListKeysRequestObject) (rest.ListKeysResponseObject, error) {
+	ctx, k := callOf(ctx)
+	after, err := open[offset](h.s, k, r.Params.After)
+	if err != nil {
+		return nil, err
+	}
+	out := rest.ListKeys200JSONResponse{Items: []rest.Key{}}
+	if k.empty() {
+		return out, nil
+	}
+	all, err := h.s.opts.Keys.List(ctx, k.scope)
+	if err != nil {
+		return nil, err
+	}
+	key := func(k KeyInfo) string { return newestFirst(k.CreatedAt, k.ID) }
+	slices.SortFunc(all, func(a, b KeyInfo) int { return strings.Compare(key(a), key(b)) })
+	page, last := cut(all, key, after, pageSize(r.Params.Limit))
+	for _, k := range page {
+		out.Items = append(out.Items, keyView(k))
+	}
+	out.Next = next(h.s, k, last)
+	return out, nil
+}
+
+// CreateKey makes a key and shows its secret.
+func (h *handlers) CreateKey(ctx context.Context, r rest.CreateKeyRequestObject) (rest.CreateKeyResponseObject, error) {
+	ctx, k := callOf(ctx)
+	n := NewKey{Kind: string(r.Body.Kind), Name: r.Body.Name, Role: access.Ingest}
+	if r.Body.Kind == rest.KeyKindApi {
+		n.Role = access.TenantAuditor
+		if r.Body.Role != nil {
+			n.Role = access.Role(*r.Body.Role)
+		}
+	} else if r.Body.Role != nil {
+		return nil, badField("role", "an ingest key has no other role than to push events")
+	}
+	if r.Body.ExpiresAt != nil {
+		if n.ExpiresAt = r.Body.ExpiresAt.UTC(); !n.ExpiresAt.After(h.s.now()) {
+			return nil, badField("expires_at", "has to lie in the future")
+		}
+	}
+	key, secret, err := h.s.opts.Keys.Create(ctx, k.principal.Actor(), k.one, n)
+	if err != nil {
+		return nil, err
+	}
+	return rest.CreateKey201JSONResponse{Key: keyView(key), Secret: secret}, nil
+}
+
+// DeleteKey revokes a key.
+func (h *handlers) DeleteKey(ctx context.Context, r rest.DeleteKeyRequestObject) (rest.DeleteKeyResponseObject, error) {
+	ctx, k := callOf(ctx)
+	if err := h.s.opts.Keys.Revoke(ctx, k.principal.Actor(), k.one, r.Id); err != nil {
+		return nil, err
+	}
+	return rest.DeleteKey204Response{}, nil
+}

@@ -1,0 +1,94 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/tenantwatch/tenantwatch/api/internal/rest"
+	"github.com/tenantwatch/tenantwatch/core/access"
+)
+
+// Tenancy says how an operation finds the tenants it may touch.
+type Tenancy string
+
+// The tenancy modes. "Single" is a credential of one tenant: whatever the
+// mode, naming a tenant is an error for it.
+const (
+	// TenancyNone: the operation touches no tenant's data.
+	TenancyNone Tenancy = "none"
+	// TenancySet: reads the credential's whole set; tenant_id in the query
+	// narrows it.
+	TenancySet Tenancy = "set"
+	// TenancyOne: reads one tenant; tenant_id in the query is required unless
+	// the credential is single.
+	TenancyOne Tenancy = "one"
+	// TenancyWrite: changes one tenant; tenant_id in the body is required
+	// unless the credential is single. DELETE also takes it in the query.
+	TenancyWrite Tenancy = "write"
+	// TenancyPlatform: changes the list of tenants itself.
+	TenancyPlatform Tenancy = "platform"
+)
+
+// Route is one operation of the API.
+type Route struct {
+	Method     string
+	Path       string            // as in openapi.yaml, e.g. /api/v1/alerts/{id}
+	Operation  string            // operationId
+	Public     bool              // needs no credential
+	Permission access.Permission // "" when any credential will do
+	Tenancy    Tenancy
+	Streams    bool // lasts as long as the client listens, so no deadline
+}
+
+// route is a Route with what answers it.
+type route struct {
+	Route
+	handle func(*rest.ServerInterfaceWrapper, *gin.Context)
+}
+
+type wrapper = rest.ServerInterfaceWrapper
+
+// routes is the one table of operations: nothing is served under /api/v1 that
+// is not in it, and what it says is applied before any handler runs.
+var routes = []route{
+	{Route{Method: http.MethodPost, Path: "/api/v1/session", Operation: "createSession", Public: true, Tenancy: TenancyNone}, (*wrapper).CreateSession},
+	{Route{Method: http.MethodGet, Path: "/api/v1/session", Operation: "getSession", Tenancy: TenancyNone}, (*wrapper).GetSession},
+	{Route{Method: http.MethodDelete, Path: "/api/v1/session", Operation: "deleteSession", Tenancy: TenancyNone}, (*wrapper).DeleteSession},
+
+	{Route{Method: http.MethodGet, Path: "/api/v1/overview", Operation: "getOverview", Permission: access.AlertsRead, Tenancy: TenancySet}, (*wrapper).GetOverview},
+	{Route{Method: http.MethodGet, Path: "/api/v1/alerts", Operation: "listAlerts", Permission: access.AlertsRead, Tenancy: TenancySet}, (*wrapper).ListAlerts},
+	{Route{Method: http.MethodGet, Path: "/api/v1/alerts/{id}", Operation: "getAlert", Permission: access.AlertsRead, Tenancy: TenancySet}, (*wrapper).GetAlert},
+	{Route{Method: http.MethodGet, Path: "/api/v1/alerts/{id}/events", Operation: "listAlertEvents", Permission: access.EventsRead, Tenancy: TenancySet}, (*wrapper).ListAlertEvents},
+	{Route{Method: http.MethodPatch, Path: "/api/v1/alerts/{id}/triage", Operation: "triageAlert", Permission: access.AlertsTriage, Tenancy: TenancyWrite}, (*wrapper).TriageAlert},
+	{Route{Method: http.MethodGet, Path: "/api/v1/stream", Operation: "streamAlerts", Permission: access.AlertsRead, Tenancy: TenancySet, Streams: true}, (*wrapper).StreamAlerts},
+
+	{Route{Method: http.MethodGet, Path: "/api/v1/audit/events", Operation: "searchEvents", Permission: access.EventsRead, Tenancy: TenancyOne}, (*wrapper).SearchEvents},
+	{Route{Method: http.MethodGet, Path: "/api/v1/audit/histogram", Operation: "getHistogram", Permission: access.EventsRead, Tenancy: TenancyOne}, (*wrapper).GetHistogram},
+	{Route{Method: http.MethodGet, Path: "/api/v1/audit/facets", Operation: "getFacets", Permission: access.EventsRead, Tenancy: TenancyOne}, (*wrapper).GetFacets},
+	{Route{Method: http.MethodGet, Path: "/api/v1/audit/fields", Operation: "listFields", Permission: access.EventsRead, Tenancy: TenancyNone}, (*wrapper).ListFields},
+	{Route{Method: http.MethodGet, Path: "/api/v1/audit/export", Operation: "exportEvents", Permission: access.EventsExport, Tenancy: TenancyOne, Streams: true}, (*wrapper).ExportEvents},
+
+	{Route{Method: http.MethodGet, Path: "/api/v1/tenants", Operation: "listTenants", Permission: access.TenantsRead, Tenancy: TenancySet}, (*wrapper).ListTenants},
+	{Route{Method: http.MethodPost, Path: "/api/v1/tenants", Operation: "createTenant", Permission: access.TenantsManage, Tenancy: TenancyPlatform}, (*wrapper).CreateTenant},
+	{Route{Method: http.MethodGet, Path: "/api/v1/keys", Operation: "listKeys", Permission: access.KeysRead, Tenancy: TenancySet}, (*wrapper).ListKeys},
+	{Route{Method: http.MethodPost, Path: "/api/v1/keys", Operation: "createKey", Permission: access.KeysManage, Tenancy: TenancyWrite}, (*wrapper).CreateKey},
+	{Route{Method: http.MethodDelete, Path: "/api/v1/keys/{id}", Operation: "deleteKey", Permission: access.KeysManage, Tenancy: TenancyWrite}, (*wrapper).DeleteKey},
+	{Route{Method: http.MethodGet, Path: "/api/v1/webhooks", Operation: "listWebhooks", Permission: access.WebhooksRead, Tenancy: TenancySet}, (*wrapper).ListWebhooks},
+	{Route{Method: http.MethodPost, Path: "/api/v1/webhooks", Operation: "createWebhook", Permission: access.WebhooksManage, Tenancy: TenancyWrite}, (*wrapper).CreateWebhook},
+	{Route{Method: http.MethodDelete, Path: "/api/v1/webhooks/{id}", Operation: "deleteWebhook", Permission: access.WebhooksManage, Tenancy: TenancyWrite}, (*wrapper).DeleteWebhook},
+	{Route{Method: http.MethodGet, Path: "/api/v1/webhooks/{id}/deliveries", Operation: "listDeliveries", Permission: access.WebhooksRead, Tenancy: TenancySet}, (*wrapper).ListDeliveries},
+
+	{Route{Method: http.MethodGet, Path: "/api/v1/quarantine", Operation: "listQuarantine", Permission: access.QuarantineRead, Tenancy: TenancyOne}, (*wrapper).ListQuarantine},
+	{Route{Method: http.MethodGet, Path: "/api/v1/accounting/ingest", Operation: "getIngestAccounting", Permission: access.AccountingRead, Tenancy: TenancyOne}, (*wrapper).GetIngestAccounting},
+	{Route{Method: http.MethodGet, Path: "/api/v1/accounting/findings", Operation: "getFindingsAccounting", Permission: access.AccountingRead, Tenancy: TenancyOne}, (*wrapper).GetFindingsAccounting},
+}
+
+// Routes is a copy of the table, for documentation and tests.
+func Routes() []Route {
+	out := make([]Route, len(routes))
+	for i, r := range routes {
+		out[i] = r.Route
+	}
+	return out
+}

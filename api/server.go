@@ -1,0 +1,235 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tenantwatch/tenantwatch/api/internal/rest"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
+)
+
+// Limits are the caps of the server; zero fields take the defaults.
+type Limits struct {
+	RequestTimeout   time.Duration // for everything but streams and exports; default 30 s
+	DrainTimeout     time.Duration // how long Run waits for requests at the end; default 15 s
+	RequestsPerSec   float64       // of one principal; default 50, in bursts of four times as many
+	SignInsPerMinute float64       // from one network; default 20, in bursts of 10
+	Streams          int           // live streams at once; default 512
+	Exports          int           // exports at once; default 8
+	Heartbeat        time.Duration // between comments on a stream; default 15 s
+}
+
+// Options are what a server is made of. All stores are required.
+type Options struct {
+	Logger  *slog.Logger          // default: discard
+	Metrics prometheus.Registerer // nil: not exposed
+
+	Auth     Auth
+	Alerts   Alerts
+	Events   Events
+	Findings Findings
+	Tenants  Tenants
+	Keys     Keys
+	Webhooks Webhooks
+
+	// Classify turns a store's error into one of this package's, or nil.
+	Classify func(error) error
+	// Web holds the built web application with index.html at its root; nil
+	// serves none.
+	Web fs.FS
+	// CursorKey signs cursors: at least 32 random bytes, the same in every
+	// process that answers, kept across restarts.
+	CursorKey []byte
+	// AlertBudget is shown in the overview: alerts per tenant and day.
+	AlertBudget float64
+	// SecureCookies marks cookies Secure even when the connection itself is
+	// plain, for a server behind a proxy that ends TLS.
+	SecureCookies bool
+	// TrustedProxies are addresses or networks whose X-Forwarded-For is
+	// believed; none by default.
+	TrustedProxies []string
+	Limits         Limits
+	Now            func() time.Time // default time.Now
+}
+
+// Server answers the API. It is an http.Handler.
+type Server struct {
+	opts    Options
+	log     *slog.Logger
+	metrics *metrics
+	now     func() time.Time
+	engine  *gin.Engine
+	spec    *specification
+	web     map[string]*asset
+
+	cursors     cursors
+	principals  *limiter
+	signIns     *limiter
+	failures    *limiter // refused credentials, by network
+	idempotency *idempotency
+	streams     chan struct{} // one slot a stream
+	exports     chan struct{} // one slot an export
+
+	drain     chan struct{} // closed when the server is told to stop
+	drainOnce sync.Once
+
+	unguarded []tenant.ID // tests only: the scope of everybody, when the tenancy check is away
+}
+
+// New checks the options and builds the handler. It starts nothing.
+func New(o Options) (*Server, error) {
+	var missing []error
+	for name, absent := range map[string]bool{"Auth": o.Auth == nil, "Alerts": o.Alerts == nil, "Events": o.Events == nil, "Findings": o.Findings == nil,
+		"Tenants": o.Tenants == nil, "Keys": o.Keys == nil, "Webhooks": o.Webhooks == nil} {
+		if absent {
+			missing = append(missing, fmt.Errorf("api: option %s is missing", name))
+		}
+	}
+	if len(o.CursorKey) < 32 {
+		missing = append(missing, fmt.Errorf("api: CursorKey has %d bytes: want at least 32", len(o.CursorKey)))
+	}
+	if err := errors.Join(missing...); err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Limits = o.Limits.withDefaults()
+	m, err := newMetrics(o.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("api: metrics: %w", err)
+	}
+	spec, err := loadSpecification()
+	if err != nil {
+		return nil, err
+	}
+	web, err := loadAssets(o.Web)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts: o, log: o.Logger, metrics: m, now: o.Now, spec: spec, web: web,
+		cursors:     cursors{o.CursorKey},
+		principals:  newLimiter(o.Limits.RequestsPerSec, int(4*o.Limits.RequestsPerSec)+1, o.Now),
+		signIns:     newLimiter(o.Limits.SignInsPerMinute/60, 10, o.Now),
+		failures:    newLimiter(1, 60, o.Now),
+		idempotency: newIdempotency(o.Now),
+		streams:     make(chan struct{}, o.Limits.Streams),
+		exports:     make(chan struct{}, o.Limits.Exports),
+		drain:       make(chan struct{}),
+	}
+	if s.engine, err = s.build(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	set(&l.RequestTimeout, 30*time.Second)
+	set(&l.DrainTimeout, 15*time.Second)
+	set(&l.Heartbeat, 15*time.Second)
+	if l.RequestsPerSec <= 0 {
+		l.RequestsPerSec = 50
+	}
+	if l.SignInsPerMinute <= 0 {
+		l.SignInsPerMinute = 20
+	}
+	if l.Streams <= 0 {
+		l.Streams = 512
+	}
+	if l.Exports <= 0 {
+		l.Exports = 8
+	}
+	return l
+}
+
+var pathParameter = regexp.MustCompile(`\{([a-z_]+)\}`)
+
+// build assembles the engine: global middleware, the table of operations, and
+// the pages around them.
+func (s *Server) build() (*gin.Engine, error) {
+	gin.SetMode(gin.ReleaseMode)
+	e := gin.New()
+	e.ContextWithFallback = true
+	e.HandleMethodNotAllowed = true
+	e.RedirectTrailingSlash = false
+	if err := e.SetTrustedProxies(s.opts.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("api: trusted proxies: %w", err)
+	}
+	e.Use(s.observe, s.recover, s.secure, s.compress)
+	badRequest := func(c *gin.Context, err error) { s.fail(c, newProblem(kindBadRequest, "%s", err)) }
+	strict := rest.NewStrictHandlerWithOptions(&handlers{s}, nil, rest.StrictGinServerOptions{
+		RequestErrorHandlerFunc:  badRequest,
+		HandlerErrorFunc:         s.fail,
+		ResponseErrorHandlerFunc: s.fail,
+	})
+	w := &rest.ServerInterfaceWrapper{Handler: strict, ErrorHandler: func(c *gin.Context, err error, _ int) { badRequest(c, err) }}
+	for _, r := range routes {
+		op, err := s.spec.operation(r.Route)
+		if err != nil {
+			return nil, err
+		}
+		handle := r.handle
+		e.Handle(r.Method, pathParameter.ReplaceAllString(r.Path, ":$1"), s.guard(r.Route, op), func(c *gin.Context) { handle(w, c) })
+	}
+	e.GET("/openapi.json", s.openapiHandler)
+	e.GET("/docs", s.docsHandler)
+	e.GET("/docs.css", s.stylesHandler)
+	e.GET("/problems/:slug", s.problemHandler)
+	e.NoRoute(s.webHandler)
+	e.NoMethod(func(c *gin.Context) {
+		s.fail(c, newProblem(kindMethod, "This address does not take %s.", c.Request.Method))
+	})
+	return e, nil
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+
+// Run serves on ln until ctx is done, then lets requests finish within
+// Limits.DrainTimeout; live streams are told to end at once. It closes ln.
+func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	srv := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- srv.Serve(ln) }() // ends with Shutdown or Close below
+	select {
+	case err := <-stopped:
+		return fmt.Errorf("api: serve %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	s.drainOnce.Do(func() { close(s.drain) })
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Limits.DrainTimeout)
+	defer cancel()
+	err := srv.Shutdown(deadline)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("api: requests were still running after %s: %w", s.opts.Limits.DrainTimeout, err), srv.Close())
+	}
+	<-stopped
+	return err
+}

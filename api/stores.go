@@ -1,0 +1,300 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/core/access"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
+	"github.com/tenantwatch/tenantwatch/detectors/alert"
+	"github.com/tenantwatch/tenantwatch/pipeline/event"
+	"github.com/tenantwatch/tenantwatch/pipeline/query"
+)
+
+// What stores answer with; Options.Classify may translate errors of their own.
+// Anything else is an internal error: logged whole, shown to nobody.
+var (
+	ErrNotFound     = errors.New("not found")
+	ErrExists       = errors.New("exists already")
+	ErrConflict     = errors.New("changed since it was read")
+	ErrUnauthorized = errors.New("no valid credential")
+	ErrSuspended    = errors.New("the tenant is suspended")
+	ErrInvalid      = errors.New("invalid input")         // the message is shown
+	ErrUnavailable  = errors.New("a part is unavailable") // 503 with Retry-After
+)
+
+// Credentials are what somebody signs in with.
+type Credentials struct {
+	Email, Password    string
+	Address, UserAgent string // of the client, for the trail
+}
+
+// SignedIn is a session as it stands.
+type SignedIn struct {
+	Principal access.Principal
+	CSRF      string
+	ExpiresAt time.Time
+}
+
+// Auth turns credentials into principals. All refusals are ErrUnauthorized.
+type Auth interface {
+	// SignIn starts a session; token is the cookie's value.
+	SignIn(ctx context.Context, c Credentials) (token string, s SignedIn, err error)
+	Session(ctx context.Context, token string) (SignedIn, error)
+	SignOut(ctx context.Context, token string) error
+	// Token resolves an API token.
+	Token(ctx context.Context, bearer string) (access.Principal, error)
+}
+
+// TriageState is people's work on an alert.
+type TriageState struct {
+	Status    string // new, in_progress or closed
+	Verdict   string // empty: none
+	Assignee  string // empty: nobody
+	Version   int
+	UpdatedAt time.Time // zero while nobody has touched it
+}
+
+// TriageChange sets what is not nil.
+type TriageChange struct {
+	Status            *string
+	Verdict, Assignee *string // "" clears
+	Version           int     // the one that was read, ErrConflict when it is no longer; 0: whatever there is
+}
+
+// StoredAlert is the latest revision of an alert.
+type StoredAlert struct {
+	alert.Alert
+	Triage TriageState
+}
+
+// AlertFilter narrows a list; what is empty narrows nothing.
+type AlertFilter struct {
+	Severity  []alert.Severity
+	Status    []string
+	Text      string // in title, reason or entity, whatever its case
+	Retracted bool   // include retracted ones
+}
+
+// AlertPosition is the last alert of a page.
+type AlertPosition struct {
+	RaisedAt time.Time
+	ID       string
+	Tenant   tenant.ID
+}
+
+// AlertList is one page, newest raised first.
+type AlertList struct {
+	Items []StoredAlert
+	Next  *AlertPosition // nil on the last page
+	Total int64
+}
+
+// Growth says that a tenant's feed of alerts has grown to Seq.
+type Growth struct {
+	Tenant tenant.ID
+	Seq    uint64
+}
+
+// Alerts are the stored alerts. A scope is never empty.
+type Alerts interface {
+	List(ctx context.Context, scope []tenant.ID, f AlertFilter, after *AlertPosition, limit int) (AlertList, error)
+	// Get is ErrNotFound when no tenant of the scope has it, whatever form id has.
+	Get(ctx context.Context, scope []tenant.ID, id string) (StoredAlert, error)
+	SetTriage(ctx context.Context, id tenant.ID, by access.Actor, alertID string, ch TriageChange) (TriageState, error)
+	// After is a tenant's feed: every revision with a greater seq, ascending.
+	After(ctx context.Context, id tenant.ID, seq uint64, limit int) ([]alert.Alert, error)
+	// Heads are the greatest seqs; tenants without an alert are missing or 0.
+	Heads(ctx context.Context, scope []tenant.ID) (map[tenant.ID]uint64, error)
+	// Open counts alerts that are new or in progress and not retracted.
+	Open(ctx context.Context, scope []tenant.ID) (map[alert.Severity]int64, error)
+	// RaisedIn counts those raised in [from, to) of event time and not retracted.
+	RaisedIn(ctx context.Context, id tenant.ID, from, to time.Time) (int64, error)
+	// Subscribe announces growth of any tenant's feed until ctx is done, when
+	// it closes the channel. Announcements may be folded; none is a promise.
+	Subscribe(ctx context.Context) <-chan Growth
+}
+
+// EventPosition is the last event of a page.
+type EventPosition struct {
+	Time int64 // Unix nanoseconds
+	ID   string
+}
+
+// EventSearch is one page of a search in [From, To); a zero time is no bound.
+type EventSearch struct {
+	Query     *query.Query
+	From, To  time.Time
+	Limit     int
+	After     *EventPosition
+	Ascending bool
+}
+
+// EventResult is one page.
+type EventResult struct {
+	Events []event.Event
+	Next   *EventPosition // nil on the last page
+}
+
+// HistogramRequest asks for about Buckets buckets over [From, To); a zero time
+// means the first or last event that matches.
+type HistogramRequest struct {
+	Query    *query.Query
+	From, To time.Time
+	Buckets  int
+}
+
+// HistogramBucket counts the events in [Start, Start+Step).
+type HistogramBucket struct {
+	Start           time.Time
+	Count, Failures uint64
+}
+
+// HistogramResult has buckets without gaps, oldest first; From and To are zero
+// when nothing matched and no range was asked for.
+type HistogramResult struct {
+	From, To time.Time
+	Step     time.Duration
+	Buckets  []HistogramBucket
+}
+
+// FacetRequest asks for the most frequent values of a field, or of the label
+// Key when the field is label.
+type FacetRequest struct {
+	Query    *query.Query
+	From, To time.Time
+	Field    query.Field
+	Key      string
+	Limit    int
+}
+
+// FacetCount is one value and how many events have it.
+type FacetCount struct {
+	Value string
+	Count uint64
+}
+
+// Activity is a tenant's last day: the 24 hours up to its latest event.
+type Activity struct {
+	Latest           time.Time // zero without any event
+	Events, Failures uint64
+}
+
+// QuarantinePosition is the last line of a page.
+type QuarantinePosition struct {
+	ReceivedAt int64 // Unix nanoseconds
+	ID         string
+}
+
+// QuarantineResult is one page, newest first.
+type QuarantineResult struct {
+	Lines []event.Quarantined
+	Next  *QuarantinePosition
+}
+
+// SourceAccount is what came from one source.
+type SourceAccount struct {
+	Source                          string
+	Stored, Duplicates, Quarantined uint64
+	First, Last                     time.Time // of event time; zero without any
+}
+
+// Events are the stored events of one tenant.
+type Events interface {
+	Search(ctx context.Context, id tenant.ID, s EventSearch) (EventResult, error)
+	// ByID leaves out ids that are not (any longer) stored.
+	ByID(ctx context.Context, id tenant.ID, ids []string) ([]event.Event, error)
+	Histogram(ctx context.Context, id tenant.ID, r HistogramRequest) (HistogramResult, error)
+	Facets(ctx context.Context, id tenant.ID, r FacetRequest) ([]FacetCount, error)
+	Activity(ctx context.Context, id tenant.ID) (Activity, error)
+	Quarantine(ctx context.Context, id tenant.ID, after *QuarantinePosition, limit int) (QuarantineResult, error)
+	// Accounting counts by time of ingestion in [from, to); zero is no bound.
+	Accounting(ctx context.Context, id tenant.ID, from, to time.Time) ([]SourceAccount, error)
+}
+
+// FindingCount is what became of one detector's findings in one hour.
+type FindingCount struct {
+	Hour                                               time.Time
+	Detector                                           string
+	Findings, Alerted, Folded, Suppressed, BelowBudget int64
+}
+
+// Findings are the ledger of what became of findings.
+type Findings interface {
+	// List reads the hours in [from, to); zero is no bound.
+	List(ctx context.Context, id tenant.ID, from, to time.Time) ([]FindingCount, error)
+}
+
+// TenantInfo is one tenant.
+type TenantInfo struct {
+	ID        tenant.ID
+	Name      string
+	CreatedAt time.Time
+}
+
+// Tenants is the list of tenants.
+type Tenants interface {
+	// List reads those of the ids that exist.
+	List(ctx context.Context, ids []tenant.ID) ([]TenantInfo, error)
+	Create(ctx context.Context, by access.Actor, id tenant.ID, name string) (TenantInfo, error)
+}
+
+// KeyInfo is a key without its secret; revoked ones are not listed.
+type KeyInfo struct {
+	ID         string
+	Tenant     tenant.ID
+	Kind       string // ingest or api
+	Name       string
+	Role       access.Role
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // zero: never
+	LastUsedAt time.Time // zero: never
+}
+
+// NewKey describes a key to create.
+type NewKey struct {
+	Kind, Name string
+	Role       access.Role
+	ExpiresAt  time.Time // zero: never
+}
+
+// Keys are ingest keys and API tokens. Lists are whole: a tenant has few.
+type Keys interface {
+	List(ctx context.Context, scope []tenant.ID) ([]KeyInfo, error)
+	Create(ctx context.Context, by access.Actor, id tenant.ID, n NewKey) (k KeyInfo, secret string, err error)
+	Revoke(ctx context.Context, by access.Actor, id tenant.ID, keyID string) error
+}
+
+// WebhookInfo is an endpoint without its secret.
+type WebhookInfo struct {
+	ID           string
+	Tenant       tenant.ID
+	Name, URL    string
+	Status       string // active, paused or gone
+	CreatedAt    time.Time
+	Failures     int
+	FailingSince time.Time // zero while it works
+}
+
+// DeliveryInfo is one revision owed to one endpoint.
+type DeliveryInfo struct {
+	Seq        uint64
+	AlertID    string
+	Revision   uint32
+	State      string // pending, delivered or dead
+	Attempts   int
+	CreatedAt  time.Time
+	FinishedAt time.Time // zero while pending
+	LastStatus int       // 0 without an answer
+	LastError  string
+}
+
+// Webhooks are the endpoints. Lists are whole: a tenant has few.
+type Webhooks interface {
+	List(ctx context.Context, scope []tenant.ID) ([]WebhookInfo, error)
+	Create(ctx context.Context, by access.Actor, id tenant.ID, name, url string) (w WebhookInfo, secret string, err error)
+	Delete(ctx context.Context, by access.Actor, id tenant.ID, webhookID string) error
+	// Deliveries are newest first, with a seq below before unless it is 0.
+	Deliveries(ctx context.Context, id tenant.ID, webhookID string, before uint64, limit int) ([]DeliveryInfo, error)
+}

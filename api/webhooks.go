@@ -1,0 +1,113 @@
+package api
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tenantwatch/tenantwatch/api/internal/rest"
+)
+
+func webhookView(w WebhookInfo) rest.Webhook {
+	return rest.Webhook{Id: w.ID, TenantId: w.Tenant.String(), Name: w.Name, Url: w.URL, Status: rest.WebhookStatus(w.Status),
+		CreatedAt: w.CreatedAt.UTC(), Failures: int64(w.Failures), FailingSince: ptr(w.FailingSince)}
+}
+
+// ListWebhooks pages through webhooks, newest first.
+func (h *handlers) ListWebhooks(ctx context.Context, r rest.ListWebhooksRequestObject) (rest.ListWebhooksResponseObject, error) {
+	ctx, k := callOf(ctx)
+	after, err := open[offset](h.s, k, r.Params.After)
+	if err != nil {
+		return nil, err
+	}
+	out := rest.ListWebhooks200JSONResponse{Items: []rest.Webhook{}}
+	if k.empty() {
+		return out, nil
+	}
+	all, err := h.s.opts.Webhooks.List(ctx, k.scope)
+	if err != nil {
+		return nil, err
+	}
+	key := func(w WebhookInfo) string { return newestFirst(w.CreatedAt, w.ID) }
+	slices.SortFunc(all, func(a, b WebhookInfo) int { return strings.Compare(key(a), key(b)) })
+	page, last := cut(all, key, after, pageSize(r.Params.Limit))
+	for _, w := range page {
+		out.Items = append(out.Items, webhookView(w))
+	}
+	out.Next = next(h.s, k, last)
+	return out, nil
+}
+
+// CreateWebhook registers an endpoint and shows its signing secret.
+func (h *handlers) CreateWebhook(ctx context.Context, r rest.CreateWebhookRequestObject) (rest.CreateWebhookResponseObject, error) {
+	ctx, k := callOf(ctx)
+	u, err := url.Parse(r.Body.Url)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+		return nil, badField("url", "want an http or https address without a user name")
+	}
+	name := u.Host
+	if r.Body.Name != nil && strings.TrimSpace(*r.Body.Name) != "" {
+		name = strings.TrimSpace(*r.Body.Name)
+	}
+	hook, secret, err := h.s.opts.Webhooks.Create(ctx, k.principal.Actor(), k.one, name, r.Body.Url)
+	if err != nil {
+		return nil, err
+	}
+	return rest.CreateWebhook201JSONResponse{Webhook: webhookView(hook), Secret: secret}, nil
+}
+
+// DeleteWebhook removes an endpoint.
+func (h *handlers) DeleteWebhook(ctx context.Context, r rest.DeleteWebhookRequestObject) (rest.DeleteWebhookResponseObject, error) {
+	ctx, k := callOf(ctx)
+	if err := h.s.opts.Webhooks.Delete(ctx, k.principal.Actor(), k.one, r.Id); err != nil {
+		return nil, err
+	}
+	return rest.DeleteWebhook204Response{}, nil
+}
+
+type seqPosition struct {
+	Seq uint64 `json:"s"`
+}
+
+// ListDeliveries pages through what was sent to an endpoint.
+func (h *handlers) ListDeliveries(ctx context.Context, r rest.ListDeliveriesRequestObject) (rest.ListDeliveriesResponseObject, error) {
+	ctx, k := callOf(ctx)
+	before, err := open[seqPosition](h.s, k, r.Params.After)
+	if err != nil {
+		return nil, err
+	}
+	if before == nil {
+		before = &seqPosition{}
+	}
+	if k.empty() {
+		return nil, notFound()
+	}
+	id := k.one
+	if id.IsZero() { // whose it is decides whose deliveries are read
+		all, err := h.s.opts.Webhooks.List(ctx, k.scope)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(all, func(w WebhookInfo) bool { return w.ID == r.Id })
+		if i < 0 {
+			return nil, notFound()
+		}
+		id = all[i].Tenant
+	}
+	limit := pageSize(r.Params.Limit)
+	list, err := h.s.opts.Webhooks.Deliveries(ctx, id, r.Id, before.Seq, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := rest.ListDeliveries200JSONResponse{Items: []rest.Delivery{}}
+	for _, d := range list {
+		out.Items = append(out.Items, rest.Delivery{WebhookId: r.Id, AlertId: d.AlertID, Revision: int64(d.Revision), Seq: int64(d.Seq),
+			Status: rest.DeliveryStatus(d.State), Attempts: int64(d.Attempts), CreatedAt: d.CreatedAt.UTC(), FinishedAt: ptr(d.FinishedAt),
+			ResponseStatus: orNil(int32(d.LastStatus)), Error: orNil(d.LastError)})
+	}
+	if len(list) >= limit {
+		out.Next = next(h.s, k, &seqPosition{list[len(list)-1].Seq})
+	}
+	return out, nil
+}
