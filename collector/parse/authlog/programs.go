@@ -236,7 +236,8 @@ func (p *Parser) accounts(program, m string) {
 		p.class(event.ClassAccountChange, 99)
 		who, to, _ := strings.Cut(m[len("add "):], " to ")
 		target("user", who)
-		b.AddText("group", to)
+		_, to, _ = strings.Cut(to, "group ") // "to group 'g'", "to shadow group 'g'"
+		b.AddText("group", strings.Trim(to, "'"))
 	case strings.HasPrefix(m, "lock user "), strings.HasPrefix(m, "unlock user "), strings.HasPrefix(m, "change user "):
 		verb, who, _ := strings.Cut(m, " user ")
 		p.act("user."+verb, event.OutcomeSuccess)

@@ -164,7 +164,9 @@ func (p *Parser) Parse(raw string, env *record.Env, emit func(*event.Event)) err
 	}
 	b := &p.b
 	b.Begin(env, Name, raw)
-	b.Time = at.UnixNano()
+	if b.Time, err = record.CheckTime(at, f.when); err != nil {
+		return err
+	}
 	b.Class = event.ClassHTTPActivity
 	b.SetIP(f.host)
 	b.Actor = f.host

@@ -19,7 +19,7 @@ func ParseTime(s string, loc *time.Location) (int64, error) {
 		return 0, errNoTime
 	}
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return checkTime(t, s)
+		return CheckTime(t, s)
 	}
 	if isNumber(s) {
 		return ParseEpoch(s)
@@ -33,18 +33,20 @@ func ParseTime(s string, loc *time.Location) (int64, error) {
 		"2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05 UTC",
 	} {
 		if t, err := time.Parse(layout, fixed); err == nil {
-			return checkTime(t, s)
+			return CheckTime(t, s)
 		}
 	}
 	for _, layout := range [...]string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
 		if t, err := time.ParseInLocation(layout, fixed, loc); err == nil {
-			return checkTime(t, s)
+			return CheckTime(t, s)
 		}
 	}
 	return 0, fmt.Errorf("time %q cannot be read: write it as 2026-03-01T09:15:02Z or as seconds or milliseconds since 1970", s)
 }
 
-func checkTime(t time.Time, s string) (int64, error) {
+// CheckTime gives t as Unix nanoseconds if it lies after 1970 and before 2262; s
+// is how it was written.
+func CheckTime(t time.Time, s string) (int64, error) {
 	if sec := t.Unix(); sec < 0 || sec >= maxSeconds || sec == 0 && t.Nanosecond() == 0 {
 		return 0, fmt.Errorf("time %q lies outside of 1970 to 2262: correct the sender's clock or field", s)
 	}
@@ -140,8 +142,12 @@ func (c *YearClock) Date(env *Env, month time.Month, day, hour, minute, sec int)
 			const month = 31 * 24 * time.Hour
 			switch d := t.Sub(c.last); {
 			case d < -month: // December to January
+				next, exists := at(c.year + 1)
+				if exists && next.After(env.Now.Add(yearTolerance(env))) {
+					break // files put together out of order, not a new year
+				}
 				c.year++
-				t, ok = at(c.year)
+				t, ok = next, exists
 			case d > 365*24*time.Hour-month: // a straggler from before New Year
 				if t, ok = at(c.year - 1); !ok {
 					return t, bad
