@@ -32,7 +32,7 @@ const first = closure("index.html");
 console.log(`${kB(first).toFixed(1).padStart(7)} kB gz  before any page`);
 let worst = 0;
 for (const [key, m] of Object.entries(manifest)) {
-  if (!m.isDynamicEntry) continue;
+  if (!m.isDynamicEntry || !key.startsWith("src/pages/")) continue;
   const all = kB(closure(key, new Set()).union?.(first) ?? new Set([...first, ...closure(key)]));
   worst = Math.max(worst, all);
   console.log(`${all.toFixed(1).padStart(7)} kB gz  ${key.replace("src/pages/", "").replace(".tsx", "")}, of which its own chunk ${kB([m.file]).toFixed(1)}`);

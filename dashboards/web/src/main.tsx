@@ -40,7 +40,7 @@ const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 createRoot(root).render(
   <StrictMode>
-    <MantineProvider theme={theme} cssVariablesResolver={resolver} defaultColorScheme="auto" colorSchemeManager={localStorageColorSchemeManager({ key: "tw-scheme" })}>
+    <MantineProvider deduplicateCssVariables={false} theme={theme} cssVariablesResolver={resolver} defaultColorScheme="auto" colorSchemeManager={localStorageColorSchemeManager({ key: "tw-scheme" })}>
       <QueryClientProvider client={queries}>
         <PrefsProvider>
           <ToastProvider>

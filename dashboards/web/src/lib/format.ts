@@ -46,11 +46,11 @@ export function odds(p: number): string {
   if (!(p > 0 && p <= 1)) return p === 0 ? "less than 1 in 10³⁰⁰" : "–";
   const n = 1 / p;
   if (n < 1000) return `1 in ${n < 10 ? Number(n.toPrecision(2)) : Math.round(n)}`;
+  if (n < 1e6) return `1 in ${count(Number(n.toPrecision(2)))}`;
   const units: [number, string][] = [
     [1e12, "trillion"],
     [1e9, "billion"],
     [1e6, "million"],
-    [1e3, "thousand"],
   ];
   if (n >= 1e15) return `1 in 10${[...String(Math.floor(Math.log10(n)))].map((c) => SUP[c] ?? c).join("")}`;
   for (const [k, name] of units) if (n >= k) return `1 in ${Number((n / k).toPrecision(2))} ${name}`;

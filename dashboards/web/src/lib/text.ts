@@ -65,13 +65,12 @@ function hidden(c: number): boolean {
   );
 }
 
+const C0 = "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US".split(" ");
+
+/** Letters, since the control pictures are missing from most fonts. */
 function glyph(c: number): string {
-  if (c === 0x0a) return "↵";
-  if (c === 0x0d) return "␍";
-  if (c === 0x09) return "⇥";
-  if (c < 0x20) return String.fromCodePoint(0x2400 + c); // the control pictures
-  if (c === 0x7f) return "␡";
-  return `⟨${c.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+  if (c === 0x7f) return "‹DEL›";
+  return `‹${C0[c] ?? c.toString(16).toUpperCase().padStart(4, "0")}›`;
 }
 
 /** The name of a code point as it is shown on hover, e.g. "U+202E RIGHT-TO-LEFT OVERRIDE". */

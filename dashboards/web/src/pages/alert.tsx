@@ -2,22 +2,22 @@
 import { ActionIcon, Button, Menu, Skeleton, Tooltip } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { asApiError } from "../api/problem";
 import { alertEventsQuery, alertQuery, type AlertWithTag } from "../api/queries";
 import { live } from "../api/stream";
 import { useTriage } from "../api/triage";
 import type { Alert, Event, TriagePatch, Verdict } from "../api/types";
-import { between, odds, plural, pValue, quantity, span } from "../lib/format";
+import { between, count, odds, plural, pValue, span, zoneName } from "../lib/format";
 import { auditOf } from "../lib/investigate";
 import { techniqueName } from "../lib/technique";
 import { trail } from "../lib/trail";
 import { useCan, useSession } from "../session";
 import { EntityMark, SeverityMark, statusName, StatusMark, TenantMark, VERDICTS } from "../ui/badges";
-import { BandPlot } from "../ui/bandplot";
+import { BandPlot } from "../ui/plots";
 import { Contributions } from "../ui/contributions";
 import { CopyIcon } from "../ui/copy";
-import { EventCompact, EventDetail, eventColumns } from "../ui/events";
+import { EventCompact, evidenceColumns } from "../ui/events";
 import { IconBell, IconDown, IconLeft, IconRight, IconSearch } from "../ui/icons";
 import { useKeys } from "../ui/keys";
 import { usePrefs } from "../ui/prefs";
@@ -28,6 +28,7 @@ import { Time } from "../ui/time";
 import { useTitle } from "../ui/title";
 import { useToast } from "../ui/toast";
 
+const EventDetail = lazy(() => import("../ui/eventdetail"));
 const route = getRouteApi("/in/alerts/$id");
 
 export default function AlertPage() {
@@ -95,7 +96,7 @@ function Loaded({ seen }: { seen: AlertWithTag }) {
               <Txt value={a.reason} title="" />
             </p>
             <p className="dim num">
-              {between(a.first_seen, a.last_seen, zone)} {zone === "utc" ? "UTC" : ""}
+              {between(a.first_seen, a.last_seen, zone)} {zoneName(new Date(a.last_seen), zone)}
               {length > 0 ? ` (${span(length)})` : ""} · <Time at={a.last_seen} /> · {plural(a.count, "event")}
             </p>
           </div>
@@ -164,14 +165,14 @@ function Pager({ id }: { id: string }) {
   if (index < 0) return null;
   return (
     <span className="row num dim" style={{ gap: 2 }}>
-      {index + 1} of {of}
+      {index + 1} of {count(of)}
       <Tooltip label="Previous alert (k)">
         <ActionIcon size="sm" disabled={index === 0} onClick={() => go(-1)} aria-label="Previous alert">
           <IconLeft size={16} />
         </ActionIcon>
       </Tooltip>
       <Tooltip label="Next alert (j)">
-        <ActionIcon size="sm" disabled={index === of - 1} onClick={() => go(1)} aria-label="Next alert">
+        <ActionIcon size="sm" disabled={trail.step(id, 1) === undefined} onClick={() => go(1)} aria-label="Next alert">
           <IconRight size={16} />
         </ActionIcon>
       </Tooltip>
@@ -322,7 +323,7 @@ function Evidence({ a }: { a: Alert }) {
           <DataTable<Event>
             label="Evidence"
             rows={rows}
-            columns={eventColumns}
+            columns={evidenceColumns}
             rowKey={(e) => e.id}
             rowHeight={36}
             compact={(e) => <EventCompact e={e} />}
@@ -332,7 +333,7 @@ function Evidence({ a }: { a: Alert }) {
           />
         </div>
       )}
-      <EventDetail event={rows[at]} close={() => setOpen(undefined)} previous={step(-1)} next={step(1)} />
+      <Suspense>{rows[at] && <EventDetail event={rows[at]} close={() => setOpen(undefined)} previous={step(-1)} next={step(1)} />}</Suspense>
     </section>
   );
 }
@@ -385,9 +386,9 @@ function Facts({ a, multi }: { a: Alert; multi: boolean }) {
           <dt>Detectors</dt>
           <dd>
             {a.detectors.map((d) => (
-              <div key={d.name} className="num">
-                {d.name} <span className="dim">v{d.version}</span>: {quantity(d.observed)} seen, {quantity(d.expected)} expected
-              </div>
+              <span key={d.name} className="num" style={{ marginRight: 10 }}>
+                {d.name} <span className="dim">version {d.version}</span>
+              </span>
             ))}
           </dd>
         </div>

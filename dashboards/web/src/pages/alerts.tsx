@@ -43,7 +43,7 @@ export default function Alerts() {
   const input = useRef<HTMLInputElement>(null);
   useTitle(total > 0 ? `Alerts (${count(total)})` : "Alerts");
 
-  useEffect(() => trail.remember(filters, rows.map((a) => a.id)), [filters, rows]);
+  useEffect(() => trail.remember(filters, rows.map((a) => a.id), total), [filters, rows, total]);
   useEffect(() => setFresh(new Set()), [filters]);
 
   // What is shown is amended in place; what is new waits behind the pill.

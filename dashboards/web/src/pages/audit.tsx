@@ -1,9 +1,9 @@
 /* The audit log of one tenant: search, narrow, look, take away. */
-import { ActionIcon, Button, Drawer, Menu, Skeleton, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Menu, Skeleton, Tooltip } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useInfiniteQuery, useIsFetching, useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { asApiError } from "../api/problem";
 import { eventsQuery, exportURL, histogramQuery, type AuditKey } from "../api/queries";
 import type { Event } from "../api/types";
@@ -12,9 +12,9 @@ import { toggle } from "../lib/querylang";
 import { bounds } from "../lib/timerange";
 import { tidy, type AuditSearch } from "../lib/urlstate";
 import { useScope } from "../session";
-import { EventCompact, EventDetail, eventColumns } from "../ui/events";
+import { EventCompact, eventColumns } from "../ui/events";
 import { FacetList } from "../ui/facets";
-import { Histogram } from "../ui/histogram";
+import { Histogram } from "../ui/plots";
 import { IconDownload, IconRefresh, IconSearch } from "../ui/icons";
 import { useKeys } from "../ui/keys";
 import { QueryError, QueryInput } from "../ui/queryinput";
@@ -24,6 +24,8 @@ import { ChooseTenant } from "../ui/choosetenant";
 import { TimeRange } from "../ui/timerange";
 import { useTitle } from "../ui/title";
 
+const EventDetail = lazy(() => import("../ui/eventdetail"));
+const FacetDrawer = lazy(() => import("../ui/facetdrawer"));
 const route = getRouteApi("/in/audit");
 
 export default function Audit() {
@@ -194,10 +196,10 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
           )}
         </div>
       </div>
-      <Drawer opened={side} onClose={sides.close} size={280} title="Facets" closeButtonProps={{ "aria-label": "Close" }}>
-        {facets}
-      </Drawer>
-      <EventDetail event={rows[at]} close={() => show(undefined)} narrow={narrow} previous={step(-1)} next={step(1)} />
+      <Suspense>
+        {side && <FacetDrawer close={sides.close}>{facets}</FacetDrawer>}
+        {rows[at] && <EventDetail event={rows[at]} close={() => show(undefined)} narrow={narrow} previous={step(-1)} next={step(1)} />}
+      </Suspense>
     </div>
   );
 }

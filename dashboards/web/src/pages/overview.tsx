@@ -9,7 +9,7 @@ import { compact, count, plural } from "../lib/format";
 import { SEVERITIES, type AlertsSearch } from "../lib/urlstate";
 import { useCan, useScope, useSession } from "../session";
 import { EntityMark, SeverityMark, StatusMark, TenantMark } from "../ui/badges";
-import { Histogram } from "../ui/histogram";
+import { Histogram } from "../ui/plots";
 import { IconBuilding, IconDone } from "../ui/icons";
 import { Empty, Failed, SkeletonRows } from "../ui/states";
 import { Txt } from "../ui/text";
@@ -78,7 +78,7 @@ export default function Overview() {
           to="/alerts"
           search={{ ...keep, status: "any" }}
           value={d && budget(d)}
-          note={d && `${d.budget.per_tenant_per_day} a day and tenant is the ceiling without an attack`}
+          note={d && `the ceiling is ${d.budget.per_tenant_per_day} a day and tenant without an attack`}
         />
         <Figure name="Latest event" to={audit ? "/audit" : "/alerts"} search={keep} value={d && (d.events.latest ? <Time at={d.events.latest} /> : "none yet")} note={d?.events.latest ? <Time at={d.events.latest} as="stamp" /> : "in event time"} />
       </section>
@@ -193,7 +193,7 @@ function Tenants({ d }: { d: Data }) {
             <tr key={t.tenant_id}>
               <th scope="row">
                 <Link to="/" search={{ tenant: t.tenant_id }} className="row rowlink" style={{ gap: 8 }}>
-                  <TenantMark id={t.tenant_id} /> <span className="cut" style={{ maxWidth: 170 }} title={t.tenant_id}>{t.tenant_id}</span>
+                  <TenantMark id={t.tenant_id} /> <span className="cut" style={{ maxWidth: 150 }} title={t.tenant_id}>{t.tenant_id}</span>
                 </Link>
               </th>
               <td className="right">

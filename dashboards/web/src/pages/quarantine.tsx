@@ -1,4 +1,5 @@
 /* Lines no parser could take, with the reason: nothing is dropped silently. */
+import "../styles/dialog";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { Drawer, CloseButton } from "@mantine/core";

@@ -1,3 +1,4 @@
+import "@mantine/core/styles/PasswordInput.layer.css";
 import { Button, PasswordInput, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useRouter } from "@tanstack/react-router";
@@ -53,13 +54,14 @@ export default function SignIn() {
         <img src="/favicon.svg" alt="" width={40} height={40} />
         <h1>Sign in to tenantwatch</h1>
         {next && <p className="dim">You will be taken back to the page you asked for.</p>}
-        <TextInput label="E-mail" type="email" name="email" autoComplete="username" required autoFocus size="md" value={email} onChange={(e) => setEmail(e.currentTarget.value)} />
+        <TextInput label="E-mail" type="email" name="email" autoComplete="username" required withAsterisk={false} autoFocus size="md" value={email} onChange={(e) => setEmail(e.currentTarget.value)} />
         <PasswordInput
           ref={pass}
           label="Password"
           name="password"
           autoComplete="current-password"
           required
+          withAsterisk={false}
           size="md"
           value={password}
           onChange={(e) => setPassword(e.currentTarget.value)}

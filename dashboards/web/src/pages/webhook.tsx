@@ -98,13 +98,13 @@ function Row({ d }: { d: Delivery }) {
       </th>
       <td>
         <Link to="/alerts/$id" params={{ id: d.alert_id }} className="link mono" title={d.alert_id}>
-          {d.alert_id.slice(0, 8)}
+          …{d.alert_id.slice(-8)}
         </Link>
       </td>
       <td className="right">{d.seq}</td>
       <td className="right">{d.attempts}</td>
       <td className="wrap" style={{ maxWidth: 320 }}>
-        {d.response_status ?? ""} {d.error && <Txt value={d.error} className="dim" />}
+        {d.error?.startsWith(String(d.response_status)) ? "" : d.response_status} {d.error && <Txt value={d.error} className="dim" />}
         {d.response_status === null && !d.error && <span className="dim">–</span>}
       </td>
       <td>

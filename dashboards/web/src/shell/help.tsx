@@ -1,3 +1,4 @@
+import "../styles/dialog";
 import { Kbd, Modal } from "@mantine/core";
 
 const GROUPS: [string, [string[], string][]][] = [
@@ -29,9 +30,9 @@ const GROUPS: [string, [string[], string][]][] = [
   ],
 ];
 
-export function Help({ opened, close }: { opened: boolean; close: () => void }) {
+export default function Help({ close }: { close: () => void }) {
   return (
-    <Modal opened={opened} onClose={close} title="Keyboard shortcuts" closeButtonProps={{ "aria-label": "Close" }}>
+    <Modal opened onClose={close} title="Keyboard shortcuts" closeButtonProps={{ "aria-label": "Close" }}>
       <div className="help">
         {GROUPS.map(([name, keys]) => (
           <section key={name}>

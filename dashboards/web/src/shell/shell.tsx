@@ -1,18 +1,20 @@
 /* The frame of every page: where one is, whose data it is, who one is. */
-import { Drawer } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQueryClient } from "@tanstack/react-query";
 import { Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { sessionQuery } from "../api/queries";
 import { live } from "../api/stream";
 import { SessionContext } from "../session";
 import { useKeys } from "../ui/keys";
-import { Help } from "./help";
 import { Sidebar } from "./sidebar";
 import { Topbar } from "./topbar";
 import { RoutePending } from "./edges";
 import { useQuery } from "@tanstack/react-query";
+
+// What lies over the page is fetched when it is first opened.
+const Help = lazy(() => import("./help"));
+const NavDrawer = lazy(() => import("./navdrawer"));
 
 export function Shell() {
   const { data: session } = useQuery(sessionQuery);
@@ -71,10 +73,14 @@ export function Shell() {
           </main>
         </div>
       </div>
-      <Drawer opened={nav} onClose={navs.close} size={260} padding={0} withCloseButton={false} aria-label="Navigation">
-        <Sidebar openHelp={helps.open} />
-      </Drawer>
-      <Help opened={help} close={helps.close} />
+      <Suspense>
+        {nav && (
+          <NavDrawer close={navs.close}>
+            <Sidebar openHelp={helps.open} />
+          </NavDrawer>
+        )}
+        {help && <Help close={helps.close} />}
+      </Suspense>
     </SessionContext>
   );
 }

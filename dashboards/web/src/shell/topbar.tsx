@@ -1,7 +1,9 @@
 /* The banner: which tenant's data this is, on every page, before anything else. */
-import { ActionIcon, Combobox, ScrollArea, useCombobox } from "@mantine/core";
+import { ActionIcon, Combobox, useCombobox } from "@mantine/core";
 import { Link, useNavigate, useRouterState, useSearch } from "@tanstack/react-router";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { alertQuery } from "../api/queries";
 import { useScope, useSession } from "../session";
 import { TenantMark } from "../ui/badges";
 import { IconBuilding, IconCheck, IconDown, IconMenu, IconRight } from "../ui/icons";
@@ -39,7 +41,7 @@ export function Topbar({ openNav }: { openNav: () => void }) {
             </Link>
             <IconRight size={14} className="dim wide-only" aria-hidden />
             <span className="mono dim cut wide-only" aria-current="page" title={second}>
-              {second.slice(0, 8)}
+              …{second.slice(-8)}
             </span>
           </>
         ) : (
@@ -60,9 +62,13 @@ export function Topbar({ openNav }: { openNav: () => void }) {
 function TenantPicker() {
   const session = useSession();
   const { tenant: raw } = useSearch({ strict: false });
-  const { multi, tenant } = useScope(raw);
+  const { multi, tenant: scope } = useScope(raw);
   const navigate = useNavigate();
   const path = useRouterState({ select: (s) => s.location.pathname });
+  // An alert's page shows one tenant's data, whatever the list before it showed.
+  const opened = /^\/alerts\/([^/]+)/.exec(path)?.[1];
+  const alert = useQuery({ ...alertQuery(opened ?? ""), enabled: false });
+  const tenant = (opened && alert.data?.alert.tenant_id) || scope;
   const [filter, setFilter] = useState("");
   const box = useCombobox({ onDropdownClose: () => setFilter("") });
   const current = session.tenants.find((t) => t.id === tenant);
@@ -105,7 +111,7 @@ function TenantPicker() {
       <Combobox.Dropdown>
         <Combobox.Search value={filter} onChange={(e) => setFilter(e.currentTarget.value)} placeholder="Find a tenant" aria-label="Find a tenant" />
         <Combobox.Options aria-label="Tenants">
-          <ScrollArea.Autosize mah={320} type="auto">
+          <div className="scrollbox">
             {!f && (
               <Combobox.Option value="">
                 <span className="row">
@@ -126,7 +132,7 @@ function TenantPicker() {
               </Combobox.Option>
             ))}
             {shown.length === 0 && <Combobox.Empty>No tenant matches.</Combobox.Empty>}
-          </ScrollArea.Autosize>
+          </div>
         </Combobox.Options>
       </Combobox.Dropdown>
     </Combobox>

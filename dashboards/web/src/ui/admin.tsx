@@ -1,4 +1,6 @@
 /* What the small administrative pages share. */
+import "@mantine/core/styles/Alert.layer.css";
+import "../styles/dialog";
 import { Alert as Box, Button, Modal, Select } from "@mantine/core";
 import { useState, type ReactNode } from "react";
 import { useScope, useSession } from "../session";

@@ -8,15 +8,11 @@ import type { Plot } from "../api/types";
 import { quantity, stamp, zoneName } from "../lib/format";
 import { usePrefs } from "./prefs";
 import { visible } from "../lib/text";
-
-export const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-/** Time axes in the zone the reader chose. */
-export const zoned = (zone: "utc" | "local") => (ts: number) => (zone === "utc" ? uPlot.tzDate(new Date(ts * 1000), "Etc/UTC") : new Date(ts * 1000));
+import { css, ticks, zoned } from "./plotbase";
 
 const HEIGHT = 220;
 
-export function BandPlot({ plot }: { plot: Plot }) {
+export default function BandPlot({ plot }: { plot: Plot }) {
   const host = useRef<HTMLDivElement>(null);
   const tip = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
@@ -72,7 +68,7 @@ export function BandPlot({ plot }: { plot: Plot }) {
         legend: { show: false },
         cursor: { drag: { x: true, y: false, uni: 10 }, points: { size: 7 } },
         scales: { y: { range: (_u, min, max) => [Math.min(0, min), max === min ? max + 1 : max * 1.06] } },
-        axes: [axis, { ...axis, size: 52, values: (_u, v) => v.map(quantity) }],
+        axes: [{ ...axis, size: 26, values: ticks(zone) }, { ...axis, size: 52, values: (_u, v) => v.map(quantity) }],
         bands: [{ series: [1, 2], fill: c.band }],
         series: [
           {},
@@ -128,7 +124,7 @@ export function BandPlot({ plot }: { plot: Plot }) {
         <Button
           variant="default"
           size="compact-xs"
-          disabled={!zoomed}
+          style={{ visibility: zoomed ? "visible" : "hidden" }}
           onClick={() => {
             const xs = data[0];
             chart.current?.setScale("x", { min: xs[0] ?? 0, max: xs[xs.length - 1] ?? 1 });

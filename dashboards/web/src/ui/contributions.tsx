@@ -22,7 +22,6 @@ export function Contributions({ alert: a }: { alert: Alert }) {
         <thead className="sr">
           <tr>
             <th>Detector</th>
-            <th>Observed and expected</th>
             <th>Points</th>
           </tr>
         </thead>
@@ -34,14 +33,13 @@ export function Contributions({ alert: a }: { alert: Alert }) {
                 <th scope="row">
                   <i className="swatch" style={{ background: `var(--tw-c${(i % 5) + 1})` }} aria-hidden />
                   {p.name}
-                </th>
-                <td className="dim">
                   {d && (
-                    <span title={`${odds(d.p_value)} by this detector's model`}>
-                      {quantity(d.observed)} seen, {quantity(d.expected)} expected{d.unit ? ` (${visible(d.unit)})` : ""}
-                    </span>
+                    <div className="dim partnote" title={`${odds(d.p_value)} by this detector's model`}>
+                      {quantity(d.observed)} seen, {quantity(d.expected)} expected
+                      {d.unit ? <>, {visible(d.unit)}</> : ""}
+                    </div>
                   )}
-                </td>
+                </th>
                 <td title={`${milliText(p.milli)} points exactly`}>{tenthsText(p.tenths)}</td>
               </tr>
             );
@@ -49,8 +47,9 @@ export function Contributions({ alert: a }: { alert: Alert }) {
         </tbody>
         <tfoot>
           <tr>
-            <th scope="row">Score</th>
-            <td className="dim">{addsUp(parts, total) ? `= ${milliText(total)} exactly` : "the parts do not add up: report this alert"}</td>
+            <th scope="row">
+              Score <span className="dim partsum">{addsUp(parts, total) ? `${milliText(total)} exactly` : "the parts do not add up: report this alert"}</span>
+            </th>
             <td title={`${milliText(total)} points exactly`}>{tenthsText(Math.round(total / 100))}</td>
           </tr>
         </tfoot>

@@ -5,12 +5,12 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Histogram as Data } from "../api/types";
 import { compact, count, plural, span, stamp, zoneName } from "../lib/format";
-import { css, zoned } from "./bandplot";
+import { css, ticks, zoned } from "./plotbase";
 import { usePrefs } from "./prefs";
 
 const HEIGHT = 104;
 
-export function Histogram({ data, onBrush }: { data: Data; onBrush: (from: string, to: string) => void }) {
+export default function Histogram({ data, onBrush }: { data: Data; onBrush: (from: string, to: string) => void }) {
   const host = useRef<HTMLDivElement>(null);
   const tip = useRef<HTMLDivElement>(null);
   const brush = useRef(onBrush);
@@ -38,7 +38,7 @@ export function Histogram({ data, onBrush }: { data: Data; onBrush: (from: strin
         cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: false } },
         scales: { x: { range: () => [start, end] }, y: { range: (_u, _min, max) => [0, Math.max(1, max)] } },
         axes: [
-          { ...axis, size: 24 },
+          { ...axis, size: 24, values: ticks(zone) },
           { ...axis, size: 46, grid: { stroke: c.line, width: 1 }, values: (_u, v) => v.map((x) => (Number.isInteger(x) ? compact(x) : "")), space: 28 },
         ],
         series: [{}, { fill: c.bar, stroke: c.bar, width: 0, paths: bars, points: { show: false } }, { fill: c.fail, stroke: c.fail, width: 0, paths: bars, points: { show: false } }],
