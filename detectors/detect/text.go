@@ -1,0 +1,76 @@
+package detect
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/tenantwatch/tenantwatch/detectors/alert"
+)
+
+// Num writes a count for a sentence: whole when it is, two significant places
+// when small.
+func Num(v float64) string {
+	switch {
+	case v == float64(int64(v)):
+		return strconv.FormatInt(int64(v), 10)
+	case v >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	case v >= 0.01:
+		return strconv.FormatFloat(v, 'g', 2, 64)
+	}
+	return "less than 0.01"
+}
+
+// Plural is "1 account", "3 accounts".
+func Plural(n float64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	if strings.HasSuffix(one, "s") {
+		return Num(n) + " " + one + "es"
+	}
+	if strings.HasSuffix(one, "y") {
+		return Num(n) + " " + strings.TrimSuffix(one, "y") + "ies"
+	}
+	return Num(n) + " " + one + "s"
+}
+
+// Window is "15:00–16:00 UTC on 30 March 2017".
+func Window(hour int64) string {
+	t := Start(hour)
+	return t.Format("15:04") + "–" + Start(hour+1).Format("15:04") + " UTC on " + t.Format("2 January 2006")
+}
+
+// List names up to three values: "a", "a and b", "a, b, c and 4 more".
+func List(names []string, total int) string {
+	shown := names
+	if len(shown) > 3 {
+		shown = shown[:3]
+	}
+	total = max(total, len(names))
+	switch more := total - len(shown); {
+	case len(shown) == 0:
+		return ""
+	case more > 0:
+		return strings.Join(shown, ", ") + " and " + strconv.Itoa(more) + " more"
+	case len(shown) == 1:
+		return shown[0]
+	default:
+		return strings.Join(shown[:len(shown)-1], ", ") + " and " + shown[len(shown)-1]
+	}
+}
+
+// Called is how a sentence begins with an entity.
+func Called(e alert.Entity) string {
+	switch e.Type {
+	case alert.Tenant:
+		return "Tenant " + e.ID
+	case alert.Address:
+		return "Address " + e.ID
+	case alert.Service:
+		return "Service account " + e.ID
+	}
+	return e.ID
+}

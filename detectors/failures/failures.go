@@ -1,0 +1,464 @@
+// Package failures notices failed sign-ins that are no mistyped passwords, and
+// tells brute force, password spraying and credential stuffing apart by how
+// many accounts and addresses take part. A success after such a burst is
+// critical evidence.
+//
+// Model, for each address, account and tenant: the failures of an hour are
+// negative binomial around the entity's own rate, mixed with the distribution
+// over all entities of the tenant; the distinct accounts (for an account: the
+// addresses) that failed have a distribution of their own; both again over the
+// UTC day, for the slow ones. A beta–binomial test of the share that failed
+// can only exonerate: an office behind one address fails often because it
+// signs in often.
+//
+// An account is judged only when at least three addresses failed on it, a
+// tenant when at least five on five accounts: less than that is the address's
+// doing and told there. Techniques: T1110.001, T1110.003, T1110.004, T1078.
+// Memory: 0.3 KiB an entity, up to 2 KiB while it is under attack.
+package failures
+
+import (
+	"math"
+
+	"github.com/tenantwatch/tenantwatch/detectors/baseline"
+	"github.com/tenantwatch/tenantwatch/detectors/detect"
+)
+
+const (
+	memory   = 14 * 24 // hours after which a window weighs 1/e
+	poolDays = 30
+	ring     = 36
+	trust    = 24 // hours of own history that weigh as much as the population's
+	// maxTargets is how many accounts or addresses a window names; beyond that
+	// they are counted.
+	maxTargets = 32
+	// A fan-in or fan-out that small is not looked at for accounts and tenants.
+	minAccountFan, minTenantFan = 3, 5
+	// burst is the p-value of a window of failures after which a success is
+	// taken for the attacker's.
+	burst = 1e-3
+	// targeted is how many failures make an account a target.
+	targeted = 3
+	maxKnown = 1 << 16 // accounts and pairs remembered by a tenant
+)
+
+// Detector is the failures detector; the zero value is ready.
+type Detector struct{}
+
+// Name is "failures".
+func (Detector) Name() string { return "failures" }
+
+// Version changes when a score could.
+func (Detector) Version() string { return "1.0.0" }
+
+// Roles are all three.
+func (Detector) Roles() []detect.Role {
+	return []detect.Role{detect.Address, detect.Actor, detect.Tenant}
+}
+
+// target is an account seen from an address, or an address seen from an
+// account.
+type target struct {
+	hash  uint64
+	n     float64
+	name  string
+	taken bool // a success after the failures
+}
+
+// window is an hour or a day of sign-ins.
+type window struct {
+	fail, ok float64
+	strange  float64 // failures on accounts that never signed in
+	others   baseline.Fan
+	sources  baseline.Fan // tenants only: addresses
+	targets  []target
+	p        float64 // smallest so far, 0 = none yet
+	next     float64 // failures at which to look again
+	critical bool
+}
+
+type entity struct {
+	rate    baseline.CountRate // failures an hour
+	fails   float64            // decayed failures and successes, for the share
+	oks     float64
+	since   int64
+	win     [2]window
+	day     window
+	dayAt   int64
+	ring    [ring]float64
+	ringEnd int64
+}
+
+// pool is what a tenant knows of one role's sign-ins.
+type pool struct {
+	rate            baseline.CountRate
+	fails, oks      float64
+	hour, hourFan   baseline.Population
+	daily, dailyFan baseline.Population
+	day             int64
+	accounts, pairs map[uint64]int64 // last success, in days
+}
+
+// NewState is an entity's memory.
+func (Detector) NewState(detect.Role) detect.State { return &entity{} }
+
+// NewPool is a group's memory.
+func (Detector) NewPool(detect.Role) detect.State {
+	return &pool{accounts: map[uint64]int64{}, pairs: map[uint64]int64{}}
+}
+
+// The prior tails: how often benign entities fail how much, in hours with at
+// least one failure. People mistype a few times; the cube is the usual tail of
+// such counts, and 50 windows of belief wear off as the tenant shows its own.
+func countPrior(r detect.Role, day bool) baseline.PopulationPrior {
+	p := baseline.PopulationPrior{Scale: 3, Alpha: 3, Weight: 50}
+	if r == detect.Tenant {
+		p.Scale = 15
+	}
+	if day {
+		p.Scale *= 3
+	}
+	return p
+}
+
+func fanPrior(r detect.Role, day bool) baseline.PopulationPrior {
+	p := baseline.PopulationPrior{Scale: 2, Alpha: 4, Weight: 50}
+	if r == detect.Tenant {
+		p.Scale = 10
+	}
+	if day {
+		p.Scale *= 2
+	}
+	return p
+}
+
+// tenantPool is the widest pool: whom the tenant knows.
+func tenantPool(s *detect.Scope) *pool { return s.Pools[len(s.Pools)-1].(*pool) }
+
+func (p *pool) prior() baseline.CountPrior {
+	global := baseline.CountPrior{Mean: 0.05, Shape: 1, Phi: 2, Heft: 5}
+	return baseline.CountPrior{
+		Mean: p.rate.Rate(global), Shape: 0.5, Phi: math.Max(0.5, p.rate.Phi(global)), Heft: 5,
+	}
+}
+
+// share is the beta belief in the share of sign-ins that fail: the tenant's,
+// worth six attempts, and the entity's own.
+func (e *entity) share(p *pool) (a, b float64) {
+	mu := (3 + p.fails) / (20 + p.fails + p.oks)
+	return float64(6*mu) + e.fails, float64(6*(1-mu)) + e.oks
+}
+
+// parts are the tail probabilities behind a window's p.
+type parts struct {
+	count, fan, share float64
+	p                 float64
+	expected          baseline.NegBin
+	a, b              float64
+}
+
+// judge computes the p-value of a window. It falls with every failure.
+func (e *entity) judge(s *detect.Scope, w *window, day bool) parts {
+	pl := tenantPool(s)
+	counts, fans := &pl.hour, &pl.hourFan
+	if day {
+		counts, fans = &pl.daily, &pl.dailyFan
+	}
+	x := parts{fan: 1, share: 1, expected: e.rate.Predict(pl.prior(), 1)}
+	pop := counts.Tail(w.fail, countPrior(s.Role, day))
+	strange := 1 / (1 + float64(e.rate.Exposure/trust)*float64(e.rate.Exposure/trust))
+	if day {
+		x.expected = e.rate.Predict(pl.prior(), 24)
+	}
+	own := x.expected.TailActive(w.fail)
+	x.count = float64((1-strange)*own) + float64(strange*pop)
+	x.a, x.b = e.share(pl)
+	d := baseline.BetaBinomial{N: w.fail + w.ok, A: x.a, B: x.b}
+	if w.ok > 0 {
+		x.share = math.Min(1, d.Tail(w.fail)/d.Tail(1))
+	}
+	fan := w.others.Count()
+	if s.Role == detect.Tenant {
+		fan = math.Min(fan, w.sources.Count())
+	}
+	x.fan = fans.Tail(fan, fanPrior(s.Role, day))
+	x.p = baseline.Cauchy([]float64{x.count, x.fan})
+	if w.fail < w.ok+w.fail/2 { // most sign-ins worked: the share must be odd as well
+		x.p = math.Max(x.p, x.share)
+	}
+	switch {
+	case s.Role == detect.Actor && fan < minAccountFan,
+		s.Role == detect.Tenant && fan < minTenantFan:
+		x.p = 1
+	}
+	return x
+}
+
+// Observe counts a sign-in.
+func (Detector) Observe(s *detect.Scope) detect.Verdict {
+	e := s.State.(*entity)
+	if !s.Auth {
+		return detect.Verdict{P: 1}
+	}
+	n := float64(s.Event.Count)
+	e.turn(s)
+	if s.Slot < 0 {
+		if s.FailedAuth {
+			e.rate.Count += n
+			e.fails += n
+		} else {
+			e.oks += n
+		}
+		return detect.Verdict{P: 1}
+	}
+	w := &e.win[s.Slot]
+	account, address := s.Event.Actor, s.Event.SrcIP
+	if !s.FailedAuth {
+		return e.success(s, w, n, account, address)
+	}
+	if s.Explained && s.Role != detect.Address {
+		return detect.Verdict{P: 1}
+	}
+	stranger := !s.Common.(*pool).knows(account)
+	e.day.add(s.Role, n, account, address, stranger)
+	w.add(s.Role, n, account, address, stranger)
+	if w.p == 0 {
+		w.p = 1
+	}
+	if w.fail >= w.next && w.fail >= 2 || e.day.fail >= e.day.next && e.day.fail >= 2 {
+		p := e.judge(s, w, false).p
+		if e.day.fail > w.fail {
+			p = baseline.Cauchy([]float64{p, e.judge(s, &e.day, true).p})
+		}
+		w.p = math.Min(w.p, p)
+		w.next = w.fail + math.Max(1, math.Floor(w.fail/16))
+		e.day.next = e.day.fail + math.Max(1, math.Floor(e.day.fail/16))
+	}
+	return detect.Verdict{P: w.p, Evidence: true}
+}
+
+// success looks whether a sign-in that worked is the fruit of a burst: on an
+// account that was a target, or that never before signed in from there.
+func (e *entity) success(s *detect.Scope, w *window, n float64, account, address string) detect.Verdict {
+	w.ok += n
+	e.day.ok += n
+	v := detect.Verdict{P: 1}
+	if w.p != 0 {
+		v.P = w.p
+	}
+	if account == "" || address == "" {
+		return v
+	}
+	common := s.Common.(*pool)
+	if s.Role == detect.Tenant { // the last role to see the event: now it is known
+		common.remember(account, address, s.Hour/24)
+		return v
+	}
+	known := common.paired(account, address)
+	worst := v.P
+	if o := e.win[1].p; s.Slot == 0 && o != 0 {
+		worst = math.Min(worst, o)
+	}
+	if worst > burst && !(s.Episode && e.recentFailures() > 0) {
+		return v
+	}
+	other := account
+	if s.Role == detect.Actor {
+		other = address
+	}
+	h := baseline.Hash(other)
+	for i := range e.win {
+		for j := range e.win[i].targets {
+			t := &e.win[i].targets[j]
+			if t.hash != h || t.n < targeted && known {
+				continue
+			}
+			t.taken = true
+			e.win[i].critical, v.Critical, v.Evidence, v.P = true, true, true, worst
+		}
+	}
+	if v.Critical {
+		return v
+	}
+	if s.Role == detect.Actor && !known && w.others.Count() >= minAccountFan {
+		w.targets = append(w.targets, target{hash: h, name: other, taken: true})
+		w.critical, v.Critical, v.Evidence, v.P = true, true, true, worst
+	}
+	return v
+}
+
+func (e *entity) recentFailures() float64 { return e.win[0].fail + e.win[1].fail }
+
+func (w *window) add(r detect.Role, n float64, account, address string, stranger bool) {
+	w.fail += n
+	if stranger {
+		w.strange += n
+	}
+	name := account
+	if r == detect.Actor {
+		name = address
+	}
+	h := baseline.Hash(name)
+	w.others.Add(h)
+	if r == detect.Tenant {
+		w.sources.Add(baseline.Hash(address))
+	}
+	for i := range w.targets {
+		if w.targets[i].hash == h {
+			w.targets[i].n += n
+			return
+		}
+	}
+	if len(w.targets) < maxTargets {
+		w.targets = append(w.targets, target{hash: h, n: n, name: name})
+	}
+}
+
+// turn learns the day that is over.
+func (e *entity) turn(s *detect.Scope) {
+	day := s.Hour / 24
+	if e.dayAt == 0 {
+		e.dayAt = day
+	}
+	if day <= e.dayAt {
+		return
+	}
+	if e.day.fail > 0 {
+		for _, p := range s.Pools {
+			p := p.(*pool)
+			weight := 1.0
+			if e.day.p == flaggedDay {
+				weight = 0.25
+			}
+			p.daily.Learn(math.Min(e.day.fail, e.day.cap()), weight)
+			p.dailyFan.Learn(e.day.others.Count(), weight)
+		}
+	}
+	e.day = window{}
+	e.dayAt = day
+}
+
+// flaggedDay marks a day one of whose hours raised an alert: it is learnt
+// with less weight.
+const flaggedDay = -1
+
+func (w *window) cap() float64 {
+	if w.p == flaggedDay {
+		return 12
+	}
+	return math.Inf(1)
+}
+
+// Shift makes the newest window the one before.
+func (Detector) Shift(st detect.State) {
+	e := st.(*entity)
+	e.win[1], e.win[0] = e.win[0], window{}
+}
+
+// Close learns the window that is over.
+func (Detector) Close(s *detect.Scope) {
+	e := s.State.(*entity)
+	w := e.win[1]
+	e.win[1] = window{}
+	if w.fail == 0 && w.ok == 0 {
+		return
+	}
+	own := tenantPool(s)
+	pr := own.prior()
+	if e.since == 0 {
+		e.since = s.Hour
+	}
+	quiet := float64(max(0, s.Hour-e.since))
+	if quiet > 0 {
+		f := baseline.Exp(-quiet / memory)
+		e.rate.Decay(f)
+		e.fails *= f
+		e.oks *= f
+		e.rate.Exposure += math.Min(quiet, memory)
+	}
+	n, weight := w.fail, 1.0
+	if s.Flagged {
+		n = math.Min(n, math.Max(1, e.rate.Predict(pr, 1).Quantile(0.99)))
+		weight = 0.25
+		e.day.p = flaggedDay
+	}
+	for _, p := range s.Pools {
+		p := p.(*pool)
+		p.turn(s.Hour / 24)
+		if n > 0 {
+			p.hour.Learn(n, weight)
+			p.hourFan.Learn(math.Min(w.others.Count(), n), weight)
+		}
+		p.rate.Learn(n, 1, p.prior())
+		p.rate.Exposure += math.Min(23, quiet)
+		p.fails += n
+		p.oks += w.ok
+	}
+	e.rate.Learn(n, 1, pr)
+	e.fails += n
+	e.oks += w.ok
+	e.since = s.Hour + 1
+	e.push(s.Hour, w.fail)
+}
+
+func (p *pool) turn(day int64) {
+	if p.day != 0 && day > p.day {
+		f := baseline.Exp(-float64(day-p.day) / poolDays)
+		for _, q := range []*baseline.Population{&p.hour, &p.hourFan, &p.daily, &p.dailyFan} {
+			q.Decay(f)
+		}
+		p.rate.Decay(f)
+		p.fails *= f
+		p.oks *= f
+		for _, m := range []map[uint64]int64{p.accounts, p.pairs} {
+			for h, d := range m {
+				if day-d > 90 {
+					delete(m, h)
+				}
+			}
+		}
+	}
+	p.day = max(p.day, day)
+}
+
+func (p *pool) knows(account string) bool {
+	_, ok := p.accounts[baseline.Hash(account)]
+	return ok
+}
+
+func pairKey(account, address string) uint64 {
+	return baseline.Hash(address) ^ baseline.Hash(account)*0x9E3779B97F4A7C15
+}
+
+// paired reports whether the account has signed in from the address before.
+func (p *pool) paired(account, address string) bool {
+	_, ok := p.pairs[pairKey(account, address)]
+	return ok
+}
+
+// remember notes that an account signed in from an address.
+func (p *pool) remember(account, address string, day int64) {
+	note := func(m map[uint64]int64, k uint64) {
+		if d, ok := m[k]; ok || len(m) < maxKnown {
+			m[k] = max(day, d)
+		}
+	}
+	note(p.accounts, baseline.Hash(account))
+	note(p.pairs, pairKey(account, address))
+}
+
+func at(hour int64) int { return int((hour%ring + ring) % ring) }
+
+func (e *entity) push(hour int64, n float64) {
+	if hour-e.ringEnd >= ring {
+		e.ring = [ring]float64{}
+		e.ringEnd = hour
+	}
+	for e.ringEnd < hour {
+		e.ringEnd++
+		e.ring[at(e.ringEnd)] = 0
+	}
+	if e.ringEnd-hour < ring {
+		e.ring[at(hour)] = n
+	}
+}

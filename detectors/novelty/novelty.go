@@ -1,0 +1,445 @@
+// Package novelty notices that an actor does, or comes from, what it never
+// did: a country, network (ASN), client, address range, action or resource
+// that is new for it AND improbable among its cohort and tenant.
+//
+// Model: Pitman–Yor processes with back-off actor → cohort → tenant, one a
+// dimension; a value counts once an actor and day. The p-value is the mass of
+// all values that are no more probable. Several novelties of one event
+// combine as dependent. Who changes networks or resources all the time has a
+// large mass for the new by itself. Failed sign-ins are not the actor's doing
+// and are not looked at. Memory: 16 bytes a known value, at most 24 values a
+// dimension.
+package novelty
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/tenantwatch/tenantwatch/detectors/alert"
+	"github.com/tenantwatch/tenantwatch/detectors/baseline"
+	"github.com/tenantwatch/tenantwatch/detectors/detect"
+	"github.com/tenantwatch/tenantwatch/detectors/state"
+	"github.com/tenantwatch/tenantwatch/pipeline/event"
+)
+
+// The dimensions; never renumber, they are in checkpoints.
+const (
+	country = iota
+	network
+	client
+	place
+	action
+	resource
+	dims
+)
+
+var dimName = [dims]string{"country", "network", "client", "address range", "action", "resource"}
+
+const (
+	memoryDays = 90
+	best       = 6 // novelties kept of a window for the explanation
+)
+
+// Detector is the novelty detector; the zero value is ready.
+type Detector struct{}
+
+// Name is "novelty".
+func (Detector) Name() string { return "novelty" }
+
+// Version changes when a score could.
+func (Detector) Version() string { return "1.0.0" }
+
+// Roles are actors.
+func (Detector) Roles() []detect.Role { return []detect.Role{detect.Actor} }
+
+type find struct {
+	dim  int
+	hash uint64
+	p    float64
+	mass float64 // the actor's own probability of something new, then
+	tail float64 // the p-value among its peers, then
+}
+
+type window struct {
+	p     float64
+	tests float64
+	finds []find // most improbable first
+}
+
+type entity struct {
+	known [dims]baseline.Palette
+	day   int64
+	win   [2]window
+}
+
+type pool struct {
+	known [dims]baseline.Table
+	day   int64
+}
+
+// NewState is an actor's memory.
+func (Detector) NewState(detect.Role) detect.State { return &entity{} }
+
+// NewPool is a group's memory.
+func (Detector) NewPool(detect.Role) detect.State { return &pool{} }
+
+// values are the event's values by dimension; "" where there is none.
+func values(e *event.Event) (v [dims]string) {
+	v[country] = e.Country
+	if e.ASN != 0 {
+		v[network] = "AS" + strconv.FormatUint(uint64(e.ASN), 10)
+	}
+	v[client] = Client(e)
+	v[place] = Place(e.SrcIP)
+	v[action] = e.Action
+	v[resource] = e.Resource
+	return v
+}
+
+// Client is the device, else the user agent without its version numbers, so
+// that an update is no new client.
+func Client(e *event.Event) string {
+	if e.Device != "" {
+		return e.Device
+	}
+	ua := e.UserAgent
+	if ua == "" {
+		return ""
+	}
+	var b strings.Builder
+	for i := 0; i < len(ua) && b.Len() < 160; i++ {
+		if c := ua[i]; (c < '0' || c > '9') && c != '.' && c != '_' {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// Place is the range an address belongs to: /24, or /48 for IPv6.
+func Place(ip string) string {
+	a, err := netip.ParseAddr(ip)
+	if err != nil {
+		return ""
+	}
+	a = a.Unmap()
+	bits := 24
+	if a.Is6() {
+		bits = 48
+	}
+	p, err := a.WithZone("").Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
+}
+
+// Observe tests and learns the event's values.
+func (Detector) Observe(s *detect.Scope) detect.Verdict {
+	if s.FailedAuth {
+		return detect.Verdict{P: 1}
+	}
+	e := s.State.(*entity)
+	day := s.Hour / 24
+	e.turn(day)
+	var (
+		ps      [dims]float64
+		n       int
+		present int
+		finds   [dims]find
+	)
+	for d, v := range values(s.Event) {
+		if v == "" {
+			continue
+		}
+		present++
+		h := baseline.Hash(v)
+		k := &e.known[d]
+		if k.Find(h) >= 0 {
+			if k.Learn(h, int32(day)) {
+				learnPools(s, d, h, v, day)
+			}
+			continue
+		}
+		prob, tail := 0.0, 1.0
+		for i := len(s.Pools) - 1; i >= 0; i-- { // from the tenant down
+			prob, tail = s.Pools[i].(*pool).known[d].Look(h, prob, tail)
+		}
+		f := find{dim: d, hash: h, mass: k.NewMass(), tail: tail, p: k.Tail(prob, tail)}
+		ps[n], finds[n] = f.p, f
+		n++
+		k.Learn(h, int32(day))
+		learnPools(s, d, h, v, day)
+	}
+	if n == 0 {
+		w := &e.win[max(0, s.Slot)]
+		if s.Slot < 0 || w.p == 0 {
+			return detect.Verdict{P: 1}
+		}
+		return detect.Verdict{P: w.p}
+	}
+	// The dimensions that were there but held nothing new were tested too.
+	p := baseline.ClampP(baseline.Cauchy(ps[:n]) * float64(present) / float64(n))
+	w := &e.win[max(0, s.Slot)]
+	if w.p == 0 || p < w.p {
+		w.p = p
+	}
+	w.tests += float64(n)
+	for _, f := range finds[:n] {
+		w.keep(f)
+	}
+	return detect.Verdict{P: w.p, Evidence: p < 0.05}
+}
+
+func learnPools(s *detect.Scope, d int, h uint64, v string, day int64) {
+	for _, p := range s.Pools {
+		p := p.(*pool)
+		if p.day != 0 && day > p.day {
+			f := baseline.Exp(-float64(day-p.day) / memoryDays)
+			for i := range p.known {
+				p.known[i].Decay(f)
+			}
+		}
+		p.day = max(p.day, day)
+		p.known[d].Learn(h)
+	}
+	s.Names.Remember(h, v)
+}
+
+func (e *entity) turn(day int64) {
+	if e.day != 0 && day > e.day {
+		f := baseline.Exp(-float64(day-e.day) / memoryDays)
+		for i := range e.known {
+			e.known[i].Decay(f)
+		}
+	}
+	e.day = max(e.day, day)
+}
+
+func (w *window) keep(f find) {
+	for i, o := range w.finds {
+		if o.dim == f.dim { // the most improbable of each dimension
+			if f.p < o.p {
+				w.finds = append(w.finds[:i], w.finds[i+1:]...)
+				break
+			}
+			return
+		}
+	}
+	i := 0
+	for i < len(w.finds) && w.finds[i].p <= f.p {
+		i++
+	}
+	w.finds = append(w.finds, find{})
+	copy(w.finds[i+1:], w.finds[i:])
+	w.finds[i] = f
+	if len(w.finds) > best {
+		w.finds = w.finds[:best]
+	}
+}
+
+// Shift makes the newest window the one before.
+func (Detector) Shift(st detect.State) {
+	e := st.(*entity)
+	e.win[1], e.win[0] = e.win[0], window{}
+}
+
+// Close forgets the window; its values were learnt as they came.
+func (Detector) Close(s *detect.Scope) { s.State.(*entity).win[1] = window{} }
+
+// technique is what a novelty of a dimension points to.
+func technique(d int, value string) []string {
+	switch d {
+	case country, network, place, client:
+		return []string{"T1078"} // Valid Accounts
+	case action:
+		v := strings.ToLower(value)
+		for _, t := range actionTechniques {
+			for _, w := range t.words {
+				if strings.Contains(v, w) {
+					return []string{t.id}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// actionTechniques name the technique an action would belong to if it were
+// hostile; the first match wins. They label, they do not score.
+var actionTechniques = []struct {
+	id    string
+	words []string
+}{
+	{"T1098.001", []string{"createaccesskey", "createloginprofile", "updateloginprofile", "key.create", "createservicespecificcredential"}},
+	{"T1098.003", []string{"attachrolepolicy", "attachuserpolicy", "putuserpolicy", "putrolepolicy", "updateassumerolepolicy", "addusertogroup", "role.grant", "grant"}},
+	{"T1136.003", []string{"createuser", "createrole", "user.create"}},
+	{"T1562.008", []string{"stoplogging", "deletetrail", "puteventselectors", "deleteflowlogs", "deletequeryloggingconfig", "disassociateresolverquerylogconfig"}},
+	{"T1556.006", []string{"deactivatemfa", "mfa.disable", "mfa.remove", "deletevirtualmfa"}},
+	{"T1537", []string{"modifysnapshotattribute", "modifyimageattribute", "modifydbsnapshotattribute"}},
+	{"T1562.007", []string{"authorizesecuritygroupingress"}},
+	{"T1552", []string{"getpassworddata", "getsecretvalue", "getparameter"}},
+	{"T1578.002", []string{"runinstances"}},
+	{"T1580", []string{"describeinstanceattribute"}},
+	{"T1525", []string{"updatefunctioncode", "publishlayerversion"}},
+}
+
+// Explain describes the most improbable novelties of the window.
+func (Detector) Explain(s *detect.Scope) detect.Explanation {
+	e := s.State.(*entity)
+	w := &e.win[max(0, s.Slot)]
+	x := detect.Explanation{P: w.p, Unit: "chance of the most unusual first-time value", Title: "Something never seen before"}
+	if len(w.finds) == 0 {
+		x.P = 1
+		return x
+	}
+	top := w.finds[0]
+	var what []string
+	var b state.Writer
+	for _, f := range w.finds {
+		b.U64(uint64(f.dim))
+		b.Fixed(f.hash)
+		b.F64s(f.p, f.mass, f.tail)
+		if f.p > math.Max(0.05, float64(100*top.p)) {
+			continue
+		}
+		what = append(what, dimName[f.dim]+" "+s.Names.Name(f.hash))
+		for _, t := range technique(f.dim, s.Names.Name(f.hash)) {
+			if !contains(x.Technique, t) {
+				x.Technique = append(x.Technique, t)
+			}
+		}
+		if f.dim == resource {
+			x.Related = append(x.Related, alert.Entity{Type: alert.Resource, ID: s.Names.Name(f.hash)})
+		}
+	}
+	x.Basis = b.Buf
+	x.Observed, x.Expected = float64(len(w.finds)), round(top.mass*float64(len(w.finds)))
+	x.Unit = "first-time values in 1 h"
+	x.Upper = float64(len(w.finds))
+	x.Title = "First use of " + strings.Join(what[:min(2, len(what))], " and ")
+	if f := top; f.dim == action {
+		x.Title = "First time: " + s.Names.Name(f.hash)
+	}
+	usual := e.usual(s, top.dim, top.hash)
+	days := detect.Num(math.Max(1, math.Round(e.known[top.dim].N)))
+	x.Reason = fmt.Sprintf("%s used %s for the first time in %s; ", detect.Called(s.Entity), detect.List(what, 0), detect.Window(s.Hour))
+	if usual != "" {
+		x.Reason += fmt.Sprintf("the %s seen before: %s (about %s observations). ", dimPlural(top.dim), usual, days)
+	} else {
+		x.Reason += fmt.Sprintf("no %s was known of it before. ", dimName[top.dim])
+	}
+	x.Reason += fmt.Sprintf("A new %s has a chance of %s for it, and one this rare among its peers of %s.",
+		dimName[top.dim], percent(top.mass), percent(top.tail))
+	x.Counterfactual = fmt.Sprintf("It would not have been a finding had %s used %s %s before, or had at least 1 in %s of the observations of its peers shown it.",
+		s.Entity.ID, dimName[top.dim], s.Names.Name(top.hash), detect.Num(math.Max(2, math.Round(top.mass/0.01))))
+	return x
+}
+
+func dimPlural(d int) string {
+	return [dims]string{"countries", "networks", "clients", "address ranges", "actions", "resources"}[d]
+}
+
+// usual lists up to three values known in a dimension but for one.
+func (e *entity) usual(s *detect.Scope, d int, but uint64) string {
+	var names []string
+	for {
+		bestW, at := 0.0, -1
+		for i, v := range e.known[d].Values {
+			if v.Hash != but && v.Weight > bestW && !contains(names, s.Names.Name(v.Hash)) {
+				bestW, at = v.Weight, i
+			}
+		}
+		if at < 0 || len(names) == 3 {
+			break
+		}
+		names = append(names, s.Names.Name(e.known[d].Values[at].Hash))
+	}
+	return detect.List(names, len(e.known[d].Values)-1)
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+func percent(p float64) string {
+	switch {
+	case p >= 0.1:
+		return strconv.FormatFloat(p*100, 'f', 0, 64) + " %"
+	case p >= 0.001:
+		return strconv.FormatFloat(p*100, 'g', 2, 64) + " %"
+	}
+	return "1 in " + strconv.FormatFloat(math.Round(1/p), 'f', 0, 64)
+}
+
+func round(v float64) float64 { return math.Round(v*1000) / 1000 }
+
+// Known lists what the actor is known to use, by dimension, for the API.
+func (Detector) Known(s *detect.Scope) map[string][]string {
+	e := s.State.(*entity)
+	out := make(map[string][]string)
+	for d := range e.known {
+		for _, v := range e.known[d].Values {
+			out[dimName[d]] = append(out[dimName[d]], s.Names.Name(v.Hash))
+		}
+	}
+	return out
+}
+
+func (e *entity) Encode(w *state.Writer) {
+	for i := range e.known {
+		e.known[i].Encode(w)
+	}
+	w.I64(e.day)
+	for _, v := range e.win {
+		w.F64s(v.p, v.tests)
+		w.U64(uint64(len(v.finds)))
+		for _, f := range v.finds {
+			w.U64(uint64(f.dim))
+			w.Fixed(f.hash)
+			w.F64s(f.p, f.mass, f.tail)
+		}
+	}
+}
+
+func (e *entity) Decode(r *state.Reader) {
+	for i := range e.known {
+		e.known[i].Decode(r)
+	}
+	e.day = r.I64()
+	for i := range e.win {
+		v := &e.win[i]
+		r.F64s(&v.p, &v.tests)
+		v.finds = nil
+		for range r.Len(12) {
+			f := find{dim: int(r.U64()), hash: r.Fixed()}
+			r.F64s(&f.p, &f.mass, &f.tail)
+			if f.dim < 0 || f.dim >= dims {
+				r.Fail()
+				return
+			}
+			v.finds = append(v.finds, f)
+		}
+	}
+}
+
+func (p *pool) Encode(w *state.Writer) {
+	for i := range p.known {
+		p.known[i].Encode(w)
+	}
+	w.I64(p.day)
+}
+
+func (p *pool) Decode(r *state.Reader) {
+	for i := range p.known {
+		p.known[i].Decode(r)
+	}
+	p.day = r.I64()
+}

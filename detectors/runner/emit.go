@@ -1,0 +1,174 @@
+package runner
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/detectors/alert"
+	"github.com/tenantwatch/tenantwatch/detectors/baseline"
+)
+
+// The score of a recalibrated p-value: with s = -log10 p it is 100 s/(s+4), so
+// that 1 in 10,000 is 50 and no evidence is beyond all measure. Critical
+// evidence starts at 90, and keeps a tenth of the score.
+//
+// The severities' cut points: informational below 25 (1 in 20), low below 40
+// (1 in 460), medium below 60 (1 in a million), high below 90, critical from
+// there, which statistics alone reach only at 1 in 10^36.
+func (ep *episode) score() alert.Points {
+	s := -baseline.Log(baseline.ClampP(ep.p)) / math.Ln10
+	v := 100 * s / (s + 4)
+	if ep.critical {
+		v = 90 + v/10
+	}
+	return alert.Points(math.Round(v * 1000))
+}
+
+func severityOf(p alert.Points) alert.Severity {
+	switch {
+	case p < 25_000:
+		return alert.Informational
+	case p < 40_000:
+		return alert.Low
+	case p < 60_000:
+		return alert.Medium
+	case p < 90_000:
+		return alert.High
+	}
+	return alert.Critical
+}
+
+// emit hands out a revision.
+func (ep *episode) emit(r *Runner, l *lane, st alert.State) {
+	a := ep.build(r, l)
+	a.State = st
+	a.Revision = ep.sent.Revision + 1
+	if a.Revision == 1 {
+		a.State = alert.Raised
+	}
+	ep.sent, ep.sentAt, ep.changed = a, ep.count, false
+	out := a
+	r.out = append(r.out, Emission{Alert: &out})
+}
+
+func (ep *episode) build(r *Runner, l *lane) alert.Alert {
+	type ranked struct {
+		i      int
+		weight float64
+	}
+	var order []ranked
+	for i := range ep.part {
+		if ep.parts&(1<<i) != 0 {
+			order = append(order, ranked{i, -baseline.Log(baseline.ClampP(ep.part[i].P))})
+		}
+	}
+	slices.SortStableFunc(order, func(a, b ranked) int {
+		switch {
+		case a.weight > b.weight:
+			return -1
+		case a.weight < b.weight:
+			return 1
+		}
+		return 0
+	})
+	score := ep.score()
+	weights := make([]float64, len(order))
+	sum := 0.0
+	for _, o := range order {
+		sum += o.weight
+	}
+	for j, o := range order {
+		weights[j] = o.weight
+		if ep.critical && r.dets[o.i].Name() == "failures" {
+			weights[j] += 3 * sum // what was confirmed outweighs what is odd
+		}
+	}
+	a := alert.Alert{
+		ID: ep.id, Tenant: l.tenant, Entity: ep.entity.public(),
+		Related:   append([]alert.Entity{}, ep.related...),
+		FirstSeen: at(ep.first), LastSeen: at(ep.last), RaisedAt: at(ep.raisedAt),
+		Score: score, Severity: severityOf(score), PValue: ep.p,
+		Count: uint64(math.Max(1, ep.count)), EventIDs: ep.eventIDs(), Technique: []string{},
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n", r.config)
+	var num [8]byte
+	for j, points := range baseline.Points(int64(score), weights) {
+		i := order[j].i
+		x := ep.part[i].X
+		a.Detectors = append(a.Detectors, alert.Contribution{
+			Name: r.dets[i].Name(), Version: r.dets[i].Version(), Contribution: points,
+			Observed: x.Observed, Expected: x.Expected, PValue: ep.part[i].P, Unit: x.Unit,
+		})
+		for _, t := range x.Technique {
+			if !slices.Contains(a.Technique, t) {
+				a.Technique = append(a.Technique, t)
+			}
+		}
+		if x.Plot != nil {
+			a.Plots = append(a.Plots, *x.Plot)
+		}
+		switch j {
+		case 0:
+			a.Title, a.Reason, a.Counterfactual = x.Title, x.Reason, x.Counterfactual
+		case 1:
+			a.Reason += " Also: " + x.Reason
+		}
+		fmt.Fprintf(h, "%s %s ", r.dets[i].Name(), r.dets[i].Version())
+		binary.LittleEndian.PutUint64(num[:], uint64(len(x.Basis)))
+		h.Write(num[:])
+		h.Write(x.Basis)
+	}
+	c := &l.cal[ep.entity.role]
+	for _, v := range []float64{c.N, c.Scale(), ep.p, ep.pmodel} {
+		binary.LittleEndian.PutUint64(num[:], math.Float64bits(v))
+		h.Write(num[:])
+	}
+	a.BaselineHash = hex.EncodeToString(h.Sum(nil))
+	if len(a.Detectors) > 0 && float64(a.Count) > a.Detectors[0].Observed && ep.last-ep.first > hourNanos {
+		a.Reason += fmt.Sprintf(" In all %d events of this kind between %s and %s UTC.", a.Count,
+			a.FirstSeen.Format("2 January 15:04"), a.LastSeen.Format("2 January 15:04"))
+	}
+	return a
+}
+
+// eventIDs are the first, the strongest and the last, at most 100, each once.
+func (ep *episode) eventIDs() []string {
+	out := make([]string, 0, len(ep.head)+len(ep.strong)+len(ep.tail))
+	seen := make(map[string]bool, cap(out))
+	for _, list := range [][]string{ep.head, ep.strong, ep.tail} {
+		for _, id := range list {
+			if !seen[id] && len(out) < alert.MaxEventIDs {
+				seen[id] = true
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
+func at(nanos int64) time.Time { return time.Unix(0, nanos).UTC() }
+
+// uuid7 is an id in UUIDv7 layout (RFC 9562, 5.7): 48 bits of milliseconds,
+// then a hash in place of the random bits, so that a repeated run gives the
+// same id.
+func uuid7(raised int64, tenantID string, n *entity, start int64, config string) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d:%s%d:%s%d:%s%d %s", len(tenantID), tenantID, len(n.typ), n.typ, len(n.id), n.id, start, config)
+	sum := h.Sum(nil)
+	var u [16]byte
+	ms := uint64(floorDiv(raised, 1e6))
+	for i := range 6 {
+		u[i] = byte(ms >> (40 - 8*i))
+	}
+	copy(u[6:], sum)
+	u[6] = u[6]&0x0f | 0x70
+	u[8] = u[8]&0x3f | 0x80
+	s := hex.EncodeToString(u[:])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}

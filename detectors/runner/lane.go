@@ -1,0 +1,431 @@
+package runner
+
+import (
+	"math"
+
+	"github.com/tenantwatch/tenantwatch/core/tenant"
+	"github.com/tenantwatch/tenantwatch/detectors/baseline"
+	"github.com/tenantwatch/tenantwatch/detectors/detect"
+	"github.com/tenantwatch/tenantwatch/pipeline/event"
+)
+
+const (
+	// findingP is the tail probability from which a detector's window is a
+	// finding: alerted, folded, suppressed or below budget.
+	findingP = 0.01
+	// partP is up to which p a detector has a part in an alert's score.
+	partP = 0.05
+	// riskHalf is the half-life of an entity's risk in hours.
+	riskHalf = 24
+	maxNames = 1 << 16
+	// maxCohorts bounds the pools of a tenant; more cohorts share the tenant's.
+	maxCohorts = 256
+	// suspicious is a p that says "worth remembering the event's id".
+	suspicious = 0.2
+)
+
+type poolKey struct {
+	role   detect.Role
+	cohort string
+}
+
+// lane is the detection of one tenant on one clock.
+type lane struct {
+	tenant   tenant.ID
+	start    int64 // time of its first event
+	mark     int64 // largest event time
+	season   baseline.Week
+	pools    map[poolKey][]detect.State
+	cal      [detect.NumRoles]baseline.Calibrator
+	budget   baseline.Budget
+	names    names
+	entities map[key]*entity
+	live     []*entity
+	open     []*episode
+}
+
+type names map[uint64]string
+
+// Name is the text of a hash, "?" if it was forgotten.
+func (n names) Name(h uint64) string {
+	if s, ok := n[h]; ok {
+		return s
+	}
+	return "?"
+}
+
+// Remember keeps the text of a hash while there is room.
+func (n names) Remember(h uint64, s string) {
+	if len(n) < maxNames {
+		n[h] = s
+	}
+}
+
+func newLane(r *Runner, id tenant.ID, at int64) *lane {
+	return &lane{
+		tenant: id, start: at, mark: at,
+		pools: make(map[poolKey][]detect.State), names: make(names), entities: make(map[key]*entity),
+	}
+}
+
+func (l *lane) pool(r *Runner, k poolKey) []detect.State {
+	p := l.pools[k]
+	if p == nil {
+		p = make([]detect.State, len(r.dets))
+		for i, d := range r.dets {
+			p[i] = d.NewPool(k.role)
+		}
+		l.pools[k] = p
+	}
+	return p
+}
+
+// scope fills s for an entity; the detector's states are put in by use.
+func (l *lane) scope(s *detect.Scope, n *entity, hour int64, slot int) {
+	s.Role, s.Entity, s.Hour, s.Slot = n.role, n.public(), hour, slot
+	s.Season, s.Names, s.Episode = &l.season, l.names, n.ep != nil
+}
+
+func (l *lane) use(r *Runner, s *detect.Scope, n *entity, i int) {
+	s.State = n.states[i]
+	s.Pools = s.Pools[:0]
+	if n.role == detect.Actor {
+		k := poolKey{n.role, string(n.typ) + "/" + n.cohort}
+		if _, ok := l.pools[k]; ok || len(l.pools) < maxCohorts {
+			s.Pools = append(s.Pools, l.pool(r, k)[i])
+		}
+	}
+	s.Pools = append(s.Pools, l.pool(r, poolKey{role: n.role})[i])
+	s.Common = l.pool(r, poolKey{role: detect.Tenant})[i]
+}
+
+// signIn reports whether an event is an attempt to sign in, and whether it
+// failed.
+func signIn(e *event.Event) (auth, failed bool) {
+	const logoff = 2 // OCSF Authentication: activity_id 2
+	auth = e.Class == event.ClassAuthentication && e.Activity != logoff && e.Outcome != event.OutcomeUnknown
+	return auth, auth && e.Outcome == event.OutcomeFailure
+}
+
+func (l *lane) apply(r *Runner, e *event.Event) {
+	hour := hourOf(e.Time)
+	if e.Time > l.mark {
+		before := hourOf(l.mark)
+		if d := dayOf(e.Time) - dayOf(l.mark); d > 0 {
+			l.endDays(r, d)
+		}
+		l.mark = e.Time
+		if hour > before {
+			l.sweep(r, hour)
+		}
+	}
+	s := detect.Scope{Event: e, Pools: make([]detect.State, 0, 2)}
+	s.Auth, s.FailedAuth = signIn(e)
+	// Who is looked at first explains the event to the others: a failed
+	// sign-in is the address's doing, anything else the actor's.
+	order := [...]detect.Role{detect.Actor, detect.Address, detect.Tenant}
+	if s.FailedAuth {
+		order = [...]detect.Role{detect.Address, detect.Actor, detect.Tenant}
+	}
+	var all [detect.NumRoles]*entity
+	for _, role := range order {
+		all[role] = l.entityFor(r, role, e)
+	}
+	var by *episode
+	for _, role := range order {
+		if n := all[role]; n != nil {
+			if ep := l.process(r, &s, n, all[:], hour, by); ep != nil && by == nil {
+				by = ep
+			}
+		}
+	}
+}
+
+func (l *lane) endDays(r *Runner, n int64) {
+	l.budget.EndDay(r.budget(l.tenant), n)
+	f := baseline.Exp(-float64(n) / 30)
+	l.season.Decay(f)
+	for i := range l.cal {
+		l.cal[i].Decay(f)
+	}
+}
+
+// slot finds the window of an hour, opening it if it may be.
+func (l *lane) slot(r *Runner, n *entity, hour int64) int {
+	switch {
+	case n.win[0].hour == hour:
+		return 0
+	case n.win[1].hour == hour:
+		return 1
+	case n.win[0].hour == 0 || hour > n.win[0].hour:
+		if n.win[0].hour == 0 && n.win[1].hour >= hour {
+			return -1
+		}
+		l.roll(r, n, hour)
+		n.win[0].open(hour, len(r.dets))
+		l.budget.Test()
+		if n.role == detect.Actor {
+			l.season.Learn(baseline.HourOfWeek(hour), 1)
+		}
+		return 0
+	case n.win[1].hour == 0 && hour == n.win[0].hour-1:
+		n.win[1].open(hour, len(r.dets))
+		l.budget.Test()
+		return 1
+	}
+	return -1
+}
+
+// roll makes room for a new window: what is older than the hour before it is
+// learnt.
+func (l *lane) roll(r *Runner, n *entity, hour int64) {
+	if n.win[0].hour != 0 {
+		if n.win[1].hour != 0 {
+			l.close(r, n)
+		}
+		for i, st := range n.states {
+			if st != nil {
+				r.dets[i].Shift(st)
+			}
+		}
+		n.win[0], n.win[1] = n.win[1], n.win[0]
+		n.win[0].hour = 0
+	}
+	if n.win[1].hour != 0 && n.win[1].hour < hour-1 {
+		l.close(r, n)
+	}
+}
+
+// close learns an entity's older window and accounts for its findings.
+func (l *lane) close(r *Runner, n *entity) {
+	w := &n.win[1]
+	if n.ep != nil {
+		n.ep.refresh(r, l, n, 1)
+	}
+	var s detect.Scope
+	l.scope(&s, n, w.hour, 1)
+	s.Flagged = w.state != below
+	for i, st := range n.states {
+		if st == nil {
+			continue
+		}
+		l.use(r, &s, n, i)
+		r.dets[i].Close(&s)
+		if w.det[i] > 0 && w.det[i] <= findingP {
+			l.account(r, i, w)
+		}
+	}
+	switch w.state {
+	case below:
+		l.cal[n.role].Learn(w.p, false)
+	case alerted:
+		l.cal[n.role].Learn(w.at, true)
+	}
+	w.hour = 0
+}
+
+func (l *lane) account(r *Runner, i int, w *win) {
+	c := &FindingCount{Tenant: l.tenant, Detector: r.dets[i].Name(), Hour: w.hour, Findings: 1}
+	switch {
+	case w.state == below:
+		c.BelowBudget = 1
+	case w.state == alerted && w.raised&(1<<i) != 0:
+		c.Alerted = 1
+	default:
+		c.Folded = 1
+	}
+	r.out = append(r.out, Emission{Count: c})
+}
+
+// process looks at an event for one entity. It returns the entity's open
+// episode if the event was evidence for it.
+func (l *lane) process(r *Runner, s *detect.Scope, n *entity, all []*entity, hour int64, by *episode) *episode {
+	slot := l.slot(r, n, hour)
+	l.scope(s, n, hour, slot)
+	s.Explained = by != nil && by.entity != n
+	w := &n.win[max(0, slot)]
+	fresh, evidence, critical := false, false, false
+	worst := 1.0
+	for _, i := range r.byRole[n.role] {
+		l.use(r, s, n, i)
+		v := r.dets[i].Observe(s)
+		if v.Evidence {
+			w.count[i] += float64(s.Event.Count)
+			if n.ep != nil && n.ep.parts&(1<<i) != 0 {
+				evidence = true
+			}
+		}
+		critical = critical || v.Critical
+		worst = math.Min(worst, v.P)
+		if v.P < 1 && (w.det[i] == 0 || v.P < w.det[i]) {
+			w.det[i] = v.P
+			fresh = true
+		}
+	}
+	if s.FailedAuth || worst < suspicious {
+		w.note(s.Event)
+	}
+	if critical {
+		w.at = w.p
+		l.critical(r, n, all, w, slot, s.Event)
+		return n.ep
+	}
+	if fresh {
+		if p := combined(w.det); p < w.p {
+			w.p = p
+		}
+		if w.p <= findingP && !n.live {
+			n.live = true
+			l.live = append(l.live, n)
+		}
+		l.decide(r, n, all, w, slot, s.Event)
+	}
+	if n.ep != nil && (evidence || fresh && n.ep.last == s.Event.Time) {
+		n.ep.feed(r, l, s.Event, evidence)
+		return n.ep
+	}
+	return nil
+}
+
+// combined is the evidence of the detectors that tested a window.
+func combined(det []float64) float64 {
+	var ps [16]float64
+	n := 0
+	for _, p := range det {
+		if p > 0 && n < len(ps) {
+			ps[n] = p
+			n++
+		}
+	}
+	return baseline.Cauchy(ps[:n])
+}
+
+func (w *win) note(e *event.Event) {
+	if w.first == 0 || e.Time < w.first {
+		w.first = e.Time
+	}
+	if len(w.recent) < maxRecent {
+		w.recent = append(w.recent, e.ID)
+		return
+	}
+	// The first half stays, the rest moves on.
+	copy(w.recent[maxRecent/2:], w.recent[maxRecent/2+1:])
+	w.recent[maxRecent-1] = e.ID
+}
+
+// decide raises, folds or lets be.
+func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *event.Event) {
+	if w.p > baseline.MaxP {
+		return
+	}
+	p := l.cal[n.role].P(w.p)
+	if n.ep != nil {
+		if w.state == below {
+			w.state = folded
+		}
+		n.ep.evidence(r, w, p, e)
+		return
+	}
+	if p > l.budget.Threshold(r.budget(l.tenant)) {
+		return
+	}
+	top := strongest(w.det)
+	for _, o := range all {
+		if o != nil && o != n && o.ep != nil && o.ep.parts&(1<<top) != 0 {
+			w.state = folded
+			o.ep.relate(n.public())
+			return
+		}
+	}
+	w.at = w.p
+	l.budget.Alerts++
+	l.raise(r, n, all, w, slot, p, e, false)
+}
+
+// critical raises or lifts an episode on confirmed evidence, whatever the
+// budget.
+func (l *lane) critical(r *Runner, n *entity, all []*entity, w *win, slot int, e *event.Event) {
+	p := l.cal[n.role].P(w.p)
+	ep := n.ep
+	if ep == nil {
+		for _, o := range all {
+			if o != nil && o.ep != nil && o.ep.critical {
+				o.ep.relate(n.public())
+				w.state = folded
+				return
+			}
+		}
+		l.raise(r, n, all, w, slot, p, e, true)
+		return
+	}
+	ep.lift(r, l, w, p, e)
+}
+
+func strongest(det []float64) int {
+	best := 0
+	for i, p := range det {
+		if p > 0 && (det[best] == 0 || p < det[best]) {
+			best = i
+		}
+	}
+	return best
+}
+
+// sweep closes what the lane's clock has left behind: windows with findings,
+// so that they are accounted for, and quiet episodes.
+func (l *lane) sweep(r *Runner, hour int64) {
+	keep := l.live[:0]
+	for _, n := range l.live {
+		if n.win[0].hour <= hour-2 {
+			l.roll(r, n, hour)
+		}
+		if n.win[0].hour == 0 && n.win[1].hour == 0 {
+			n.live = false
+			continue
+		}
+		keep = append(keep, n)
+	}
+	clear(l.live[len(keep):])
+	l.live = keep
+	still := l.open[:0]
+	for _, ep := range l.open {
+		if l.mark-ep.last >= r.opt.Quiet*hourNanos || l.mark-ep.raisedAt >= 24*hourNanos {
+			ep.close(r, l)
+			continue
+		}
+		still = append(still, ep)
+	}
+	clear(l.open[len(still):])
+	l.open = still
+}
+
+// flush closes all windows and episodes.
+func (l *lane) flush(r *Runner) {
+	for _, n := range r.ordered(l) {
+		l.roll(r, n, math.MaxInt64)
+	}
+	for _, n := range l.live {
+		n.live = false
+	}
+	l.live = nil
+	for _, ep := range l.open {
+		ep.close(r, l)
+	}
+	l.open = nil
+}
+
+// ordered lists a lane's entities from the least to the most recently seen.
+func (r *Runner) ordered(l *lane) []*entity {
+	out := make([]*entity, 0, len(l.entities))
+	if r.lru == nil {
+		return out
+	}
+	for e := r.lru.newer; ; e = e.newer {
+		if e.lane == l {
+			out = append(out, e)
+		}
+		if e == r.lru {
+			return out
+		}
+	}
+}
