@@ -96,8 +96,8 @@ func (a *Alerts) append(ctx context.Context, tx pgx.Tx, alerts []alert.Alert, id
 		return nil, nil
 	}
 	// Every active endpoint is owed every new revision.
-	b.Queue(`insert into outbox (webhook_id, seq) select w.id, r.seq from webhooks w, alert_revisions r
-		where w.status = 'active' and r.seq > $1`, seq-int64(len(stored)))
+	b.Queue(`insert into outbox (webhook_id, seq, owed_since) select w.id, r.seq, $2 from webhooks w, alert_revisions r
+		where w.status = 'active' and r.seq > $1`, seq-int64(len(stored)), a.c.now())
 	b.Queue(`update alert_counters set seq = $1, last_hash = $2, changed_at = clock_timestamp()`, seq, prev)
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, err
@@ -127,9 +127,9 @@ func queueRevision(b *pgx.Batch, al *alert.Alert, prev []byte) ([]byte, error) {
 		title = excluded.title, reason = excluded.reason, raised_at = excluded.raised_at, first_seen = excluded.first_seen,
 		last_seen = excluded.last_seen, document = excluded.document, updated_at = now()`,
 		al.ID, int64(al.Revision), int64(al.Seq), string(al.State), string(al.Severity), int32(al.Score), cut(string(al.Entity.Type), 64),
-		cut(al.Entity.ID, 2048), cut(al.Title, 2048), cut(al.Reason, 8192), al.RaisedAt, al.FirstSeen, al.LastSeen, full)
+		cut(al.Entity.ID, 2048), cut(al.Title, 2048), cut(al.Reason, 8192), al.RaisedAt, al.FirstSeen, al.LastSeen, string(full))
 	b.Queue(`insert into alert_revisions (seq, alert_id, revision, document, prev_hash, hash) values ($1, $2, $3, $4, $5, $6)`,
-		int64(al.Seq), al.ID, int64(al.Revision), doc, prev, hash)
+		int64(al.Seq), al.ID, int64(al.Revision), string(doc), prev, hash)
 	return hash, nil
 }
 

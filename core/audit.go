@@ -41,7 +41,7 @@ func auditArgs(by access.Actor, action, target string, detail map[string]any) ([
 	if err != nil {
 		return nil, err
 	}
-	return []any{id.String(), string(by.Kind), clean(by.ID), clean(by.Name), action, clean(target), b}, nil
+	return []any{id.String(), string(by.Kind), clean(by.ID), clean(by.Name), action, clean(target), string(b)}, nil
 }
 
 // audit writes into the trail of the tenant whose transaction tx is.
