@@ -197,17 +197,24 @@ var comparison = map[query.Op]string{query.Equal: " = ", query.Less: " < ", quer
 
 func (c *compiler) number(t query.Term) (string, error) {
 	column := t.Field.Name
-	switch t.Op {
-	case query.Exists:
+	position := column == "latitude" || column == "longitude" // 0 is a place there, and also what an unknown one is stored as
+	var cond string
+	switch op, ok := comparison[t.Op]; {
+	case t.Op == query.Exists && position:
+		return "has_position", nil
+	case t.Op == query.Exists:
 		return column + " != 0", nil
-	case query.Range:
-		return "(" + column + " >= " + c.float(t.Value.Low) + " AND " + column + " <= " + c.float(t.Value.High) + ")", nil
-	}
-	op, ok := comparison[t.Op]
-	if !ok {
+	case t.Op == query.Range:
+		cond = "(" + column + " >= " + c.float(t.Value.Low) + " AND " + column + " <= " + c.float(t.Value.High) + ")"
+	case ok:
+		cond = column + op + c.float(t.Value.Low)
+	default:
 		return "", fmt.Errorf("field %s: unknown operation %d", column, t.Op)
 	}
-	return column + op + c.float(t.Value.Low), nil
+	if position {
+		cond = "(has_position AND " + cond + ")"
+	}
+	return cond, nil
 }
 
 // float binds a whole number as one, so that comparing it with a column of

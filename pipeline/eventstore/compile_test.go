@@ -45,6 +45,7 @@ func TestCompile(t *testing.T) {
 	f("alice", "(positionCaseInsensitive(raw, {q0:String}) > 0 OR positionCaseInsensitive(actor, {q0:String}) > 0 OR positionCaseInsensitive(action, {q0:String}) > 0 OR positionCaseInsensitive(resource, {q0:String}) > 0)", "alice")
 	f("bytes>1MB status:400..499", "(bytes_out > {q0:Int64} AND (status >= {q1:Int64} AND status <= {q2:Int64}))", "1000000", "400", "499")
 	f("duration<=1.5 asn:*", "(duration <= {q0:Float64} AND asn != 0)", "1.5")
+	f("latitude<10 longitude:*", "((has_position AND latitude < {q0:Int64}) AND has_position)", "10")
 	f("label.k:v", "labels[{q0:String}] = {q1:String}", "k", "v")
 	f("label.k:*", "mapContains(labels, {q0:String})", "k")
 	f("src_ip:10.0.0.0/8", "(src_ip != '' AND position(src_ip, ':') = 0 AND toIPv6OrDefault(src_ip) >= {q0:IPv6} AND toIPv6OrDefault(src_ip) <= {q1:IPv6})", "::ffff:10.0.0.0", "::ffff:10.255.255.255")
@@ -62,7 +63,7 @@ func FuzzCompile(f *testing.F) {
 		f.Add(field.Example)
 	}
 	f.Add(`actor:"'; DROP TABLE events --" OR label."')]":"{q0:String}" -"x') OR 1=1"`)
-	words := regexp.MustCompile(`^(?:\{q[0-9]+:(?:String|Int64|Float64|IPv6)\}|AND|OR|NOT|LIKE|ILIKE|positionCaseInsensitive(?:UTF8)?|position|toIPv6OrDefault|fromUnixTimestamp64Nano|mapContains|labels|''|':'|[01]|[ (),=<>!\[\]]|` +
+	words := regexp.MustCompile(`^(?:\{q[0-9]+:(?:String|Int64|Float64|IPv6)\}|AND|OR|NOT|LIKE|ILIKE|positionCaseInsensitive(?:UTF8)?|position|toIPv6OrDefault|fromUnixTimestamp64Nano|mapContains|has_position|labels|''|':'|[01]|[ (),=<>!\[\]]|` +
 		strings.Join(columns(), "|") + `)*$`)
 	f.Fuzz(func(t *testing.T, s string) {
 		q, err := query.Parse(s)
