@@ -293,10 +293,11 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, in *wire, err e
 		return h.tooLarge(w, res)
 	case errors.Is(err, errCorrupt):
 		return problem(w, http.StatusBadRequest, err.Error()+": send it again", res)
+	case errors.As(in.err, &timeout) && timeout.Timeout():
+		// Before the next case: net/http ends the context with the read too.
+		return problem(w, http.StatusRequestTimeout, "the body came too slowly: send it again, in smaller parts", res)
 	case r.Context().Err() != nil:
 		return 499 // the sender is gone: nobody reads an answer
-	case errors.As(in.err, &timeout) && timeout.Timeout():
-		return problem(w, http.StatusRequestTimeout, "the body came too slowly: send it again, in smaller parts", res)
 	case in.err != nil && errors.Is(err, in.err):
 		return problem(w, http.StatusBadRequest, "the body ended before its time: send it again", res)
 	}
