@@ -139,12 +139,14 @@ func scanAlert(row pgx.CollectableRow) (StoredAlert, error) {
 	var s StoredAlert
 	var doc []byte
 	var verdict, assignee *string
-	if err := row.Scan(&doc, &s.StoredAt, &s.raised, &s.Triage.Status, &verdict, &assignee, &s.Triage.Version, &s.Triage.UpdatedAt); err != nil {
+	var touched *time.Time
+	if err := row.Scan(&doc, &s.StoredAt, &s.raised, &s.Triage.Status, &verdict, &assignee, &s.Triage.Version, &touched); err != nil {
 		return s, err
 	}
 	if err := json.Unmarshal(doc, &s.Alert); err != nil {
 		return s, fmt.Errorf("stored alert: %w", err)
 	}
+	s.Triage.UpdatedAt = orZero(touched)
 	if verdict != nil {
 		s.Triage.Verdict = Verdict(*verdict)
 	}
@@ -229,4 +231,28 @@ func (a *Alerts) RaisedIn(ctx context.Context, scope []tenant.ID, from, to time.
 		return err
 	})
 	return out, wrap(err, "count raised alerts")
+}
+
+// Heads are the greatest seqs of the feeds of the tenants in scope; a tenant
+// without any alert is missing.
+func (a *Alerts) Heads(ctx context.Context, scope []tenant.ID) (map[tenant.ID]uint64, error) {
+	out := make(map[tenant.ID]uint64, len(scope))
+	if len(scope) == 0 {
+		return out, nil
+	}
+	slugs, err := a.c.slugs(ctx, scope)
+	if err != nil {
+		return nil, err
+	}
+	err = a.c.InGranted(ctx, scope, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select tenant_id::text, seq from alert_counters`)
+		if err != nil {
+			return err
+		}
+		var tid string
+		var seq int64
+		_, err = pgx.ForEachRow(rows, []any{&tid, &seq}, func() error { out[slugs[tid]] = uint64(seq); return nil })
+		return err
+	})
+	return out, wrap(err, "heads of feeds")
 }

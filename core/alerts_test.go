@@ -259,6 +259,9 @@ func TestList(t *testing.T) {
 	if _, err := c.Alerts.Get(ctx, both[1:], "nothing"); !errors.Is(err, core.ErrNotFound) {
 		t.Errorf("a missing alert: %v", err)
 	}
+	if heads, err := c.Alerts.Heads(ctx, []tenant.ID{beta}); err != nil || len(heads) != 1 || heads[beta] != 10 {
+		t.Errorf("heads %v, %v", heads, err)
+	}
 	n, err := c.Alerts.Counts(ctx, both)
 	want := core.AlertCounts{Open: map[alert.Severity]int64{alert.High: 14, alert.Critical: 3}, ByStatus: map[core.Status]int64{core.New: 17, core.Closed: 1}}
 	if err != nil || !cmp.Equal(n, want) {
@@ -278,6 +281,9 @@ func TestTriage(t *testing.T) {
 	a := makeAlerts(acme, 1, 1)
 	if _, err := c.Alerts.Upsert(ctx, acme, a); err != nil {
 		t.Fatal(err)
+	}
+	if s, err := c.Alerts.Get(ctx, []tenant.ID{acme}, a[0].ID); err != nil || s.Triage != (core.Triage{Status: core.New, Version: 1}) {
+		t.Fatalf("untouched: %+v, %v", s.Triage, err)
 	}
 	progress, closed, tp, none, who := core.InProgress, core.Closed, core.TruePositive, core.Verdict(""), "ana@soc.example"
 	set := func(ch core.TriageChange) (core.Triage, error) {
@@ -365,6 +371,9 @@ func TestFindingsLedger(t *testing.T) {
 	}
 	if err := c.Findings.Put(ctx, acme, []core.FindingCount{{Detector: "rate", Hour: day, Findings: 3, Alerted: 1}}); !errors.Is(err, core.ErrInvalid) {
 		t.Fatalf("counts that do not add up: %v", err)
+	}
+	if got, err := c.Findings.List(ctx, []tenant.ID{acme}, time.Time{}, time.Time{}); err != nil || len(got) != 1 {
+		t.Fatalf("without bounds: %v, %v", got, err)
 	}
 	if got, err := c.Findings.List(ctx, []tenant.ID{beta}, day, day.Add(time.Hour)); err != nil || len(got) != 0 {
 		t.Fatalf("another tenant's: %v, %v", got, err)

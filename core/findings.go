@@ -63,8 +63,8 @@ func (f *Findings) Put(ctx context.Context, id tenant.ID, counts []FindingCount)
 	return wrap(err, "finding counts of %s", id)
 }
 
-// List reads the ledger of the tenants in scope for the hours in [from, to),
-// summed over partitions, by hour, tenant and detector.
+// List reads the ledger of the tenants in scope for the hours in [from, to)
+// (a zero time is no bound), summed over partitions, by hour, tenant and detector.
 func (f *Findings) List(ctx context.Context, scope []tenant.ID, from, to time.Time) (out []FindingCount, err error) {
 	if len(scope) == 0 {
 		return nil, nil
@@ -75,8 +75,8 @@ func (f *Findings) List(ctx context.Context, scope []tenant.ID, from, to time.Ti
 	}
 	err = f.c.InGranted(ctx, scope, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `select tenant_id::text, detector, hour, max(position), sum(findings)::bigint, sum(alerted)::bigint, sum(folded)::bigint,
-			sum(suppressed)::bigint, sum(below_budget)::bigint from findings_ledger where hour >= $1 and hour < $2
-			group by 1, 2, 3 order by 3, 1, 2 limit 100000`, from, to)
+			sum(suppressed)::bigint, sum(below_budget)::bigint from findings_ledger where ($1::timestamptz is null or hour >= $1) and ($2::timestamptz is null or hour < $2)
+			group by 1, 2, 3 order by 3, 1, 2 limit 100000`, orNull(from), orNull(to))
 		if err != nil {
 			return err
 		}

@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -80,7 +81,7 @@ func Migrate(ctx context.Context, cfg MigrateConfig) (err error) {
 	if info.Num < minServer {
 		return fmt.Errorf("core: migrate: PostgreSQL %s is too old: 15 or later is needed", info.Version)
 	}
-	if err := prepare(ctx, conn, cfg.ServicePassword); err != nil {
+	if err := prepareAlone(ctx, conn, cfg.ServicePassword); err != nil {
 		return fmt.Errorf("core: migrate: %w", err)
 	}
 
@@ -114,6 +115,29 @@ func applyMigrations(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 		log.Info("migrated", "file", r.Source.Path, "took", r.Duration)
 	}
 	return nil
+}
+
+// prepareAlone lets one migration of a database prepare at a time. Roles are
+// the whole server's, and another database's migration may be changing them:
+// that shows as an error of its own, after which one tries again.
+func prepareAlone(ctx context.Context, conn *pgx.Conn, password Secret) error {
+	const key = 0x74656e616e7477 // "tenantw"
+	if _, err := conn.Exec(ctx, `select pg_advisory_lock($1)`, key); err != nil {
+		return fmt.Errorf("wait for other migrations: %w", err)
+	}
+	for try := 1; ; try++ {
+		err := prepare(ctx, conn, password)
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != "XX000" || try == 10 { // tuple concurrently updated
+			_, unlock := conn.Exec(ctx, `select pg_advisory_unlock($1)`, key)
+			return errors.Join(err, unlock)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(try) * 20 * time.Millisecond):
+		}
+	}
 }
 
 // prepare makes the roles and the schema, or says what an administrator must
@@ -176,8 +200,7 @@ func letServiceIn(ctx context.Context, conn *pgx.Conn, password Secret) error {
 		return nil
 	}
 	if _, err := conn.Exec(ctx, stmt); err != nil {
-		// The statement holds the password: it stays out of the error.
-		return fmt.Errorf("let tenantwatch_service sign in: %s", strings.ReplaceAll(err.Error(), password.Reveal(), "[redacted]"))
+		return fmt.Errorf("let tenantwatch_service sign in: %w", err) // the server's error does not quote the statement
 	}
 	return nil
 }

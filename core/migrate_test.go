@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,7 +52,6 @@ func TestOutsideServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = admin.Close(context.Background()) }()
 	exec := func(sql string) {
 		t.Helper()
 		if _, err := admin.Exec(t.Context(), sql); err != nil {
@@ -61,8 +61,10 @@ func TestOutsideServer(t *testing.T) {
 	exec(core.RolesSQL()) // again: the cluster has them
 	exec(`create role deployer login`)
 	t.Cleanup(func() {
-		_, _ = admin.Exec(context.Background(), `drop role deployer`)
-		_ = admin.Close(context.Background())
+		_, err := admin.Exec(context.Background(), `drop owned by deployer; drop role deployer`)
+		if err := errors.Join(err, admin.Close(context.Background())); err != nil {
+			t.Error(err)
+		}
 	})
 	asDeployer := strings.Replace(db.AdminDSN, "user=postgres", "user=deployer", 1)
 	if err := core.Migrate(t.Context(), core.MigrateConfig{DSN: asDeployer}); err == nil || !strings.Contains(err.Error(), "create schema tenantwatch authorization tenantwatch_owner") {
@@ -76,7 +78,6 @@ func TestOutsideServer(t *testing.T) {
 	if err != nil || len(problems) != 0 {
 		t.Fatalf("%v, %v", problems, err)
 	}
-	exec(`revoke tenantwatch_owner from deployer`)
 }
 
 func TestOpenRefusesPower(t *testing.T) {

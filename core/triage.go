@@ -35,10 +35,10 @@ const (
 // Triage is people's work on an alert.
 type Triage struct {
 	Status    Status
-	Verdict   Verdict // empty: none
-	Assignee  string  // empty: nobody
-	Version   int     // counts changes from 1, for If-Match
-	UpdatedAt time.Time
+	Verdict   Verdict   // empty: none
+	Assignee  string    // empty: nobody
+	Version   int       // counts changes from 1, for If-Match
+	UpdatedAt time.Time // zero while nobody has touched it
 }
 
 // TriageChange sets the fields that are not nil.
@@ -81,11 +81,13 @@ func (a *Alerts) SetTriage(ctx context.Context, id tenant.ID, by access.Actor, a
 	var to Triage
 	err := a.c.InTenant(ctx, id, func(tx pgx.Tx) error {
 		var from Triage
+		var touched *time.Time
 		if err := tx.QueryRow(ctx, `select status, coalesce(verdict, ''), coalesce(assignee, ''), triage_version, triaged_at
 			from alerts where id = $1 for update`, cut(alertID, 256)).
-			Scan(&from.Status, &from.Verdict, &from.Assignee, &from.Version, &from.UpdatedAt); err != nil {
+			Scan(&from.Status, &from.Verdict, &from.Assignee, &from.Version, &touched); err != nil {
 			return err
 		}
+		from.UpdatedAt = orZero(touched)
 		to = from
 		if ch.Version != 0 && ch.Version != from.Version {
 			return ErrConflict

@@ -43,7 +43,7 @@ create table alerts (
     verdict        text        check (verdict in ('true_positive', 'benign', 'false_positive', 'duplicate')),
     assignee       text        check (length(assignee) between 1 and 254),
     triage_version integer     not null default 1,
-    triaged_at     timestamptz not null default now(),
+    triaged_at     timestamptz,
     primary key (tenant_id, id)
 );
 create index alerts_newest on alerts (tenant_id, raised_at desc, id desc);
