@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -181,4 +182,22 @@ func TestRetryAfter(t *testing.T) {
 	f("nonsense", "soon", time.Second, 2*time.Second)
 	f("negative", "-5", time.Second, 2*time.Second)
 	f("shorter than ours", "0", time.Second, 2*time.Second)
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	c, _ := newCore(t)
+	for name, o := range map[string]delivery.Options{
+		"no core":             {},
+		"one place":           {Core: c, Concurrency: 1},
+		"pauses upside down":  {Core: c, FirstPause: time.Hour, LongestPause: time.Minute},
+		"negative time":       {Core: c, Timeout: -1},
+		"an invalid network":  {Core: c, AllowNetworks: make([]netip.Prefix, 1)},
+		"negative give-up":    {Core: c, GiveUpAfter: -1},
+		"negative try bounds": {Core: c, MinTries: -1},
+	} {
+		if _, err := delivery.New(o); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
 }
