@@ -50,6 +50,7 @@ create index alerts_newest on alerts (tenant_id, raised_at desc, id desc);
 create index alerts_open on alerts (tenant_id, severity) where status <> 'closed' and state <> 'retracted';
 -- An analyst's list runs over many tenants; the granted policy filters it.
 create index alerts_newest_granted on alerts (raised_at desc, id desc);
+create index alerts_by_id on alerts (id);
 
 -- Every stored revision, in feed order: the record that webhooks send.
 -- hash = SHA-256(prev_hash || document's bytes).
