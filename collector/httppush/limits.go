@@ -101,7 +101,8 @@ func (q *quota) drain(b *bucket, now time.Time) {
 	}
 }
 
-// evict lets go of all buckets that are paid off, else of one.
+// evict lets go of all buckets that are paid off and, if need be, of others
+// until a tenth is free, so that it is not called again at once.
 func (q *quota) evict(now time.Time) {
 	for k, b := range q.buckets {
 		if q.drain(b, now); b.bytes == 0 && b.events == 0 {
@@ -109,7 +110,7 @@ func (q *quota) evict(now time.Time) {
 		}
 	}
 	for k := range q.buckets {
-		if len(q.buckets) < maxBuckets {
+		if len(q.buckets) <= maxBuckets*9/10 {
 			return
 		}
 		delete(q.buckets, k)

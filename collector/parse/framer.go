@@ -107,8 +107,8 @@ func (f *framer) next() (chunk, error) {
 		if !ok {
 			return chunk{}, f.err
 		}
-		if c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',' && f.json {
-			f.take(1)
+		if n := f.blank(); n > 0 {
+			f.take(n)
 			continue
 		}
 		if f.decide {
@@ -141,6 +141,16 @@ func (f *framer) next() (chunk, error) {
 		}
 		return f.text()
 	}
+}
+
+// blank is how many bytes at hand are space, or commas between JSON values.
+func (f *framer) blank() int {
+	for i, c := range f.buf[f.pos:f.end] {
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' && (c != ',' || !f.json) {
+			return i
+		}
+	}
+	return f.end - f.pos
 }
 
 // opensArray says that '[' is followed by an object or ']': a JSON array, and
