@@ -135,6 +135,9 @@ func (s *Server) authenticate(c *gin.Context, k *call) error {
 		return err
 	}
 	p := k.principal
+	if p.Role == access.Ingest {
+		return newProblem(kindUnauthenticated, "An ingest key opens the collector, not this API.")
+	}
 	if p.Single() == p.Role.Operator() || !p.Role.Valid() || p.ID == "" || p.Single() && (len(p.Tenants) != 1 || p.Tenants[0] != p.Tenant) {
 		return errors.New("api: the credential's role and tenants do not fit together: " + string(p.Role))
 	}

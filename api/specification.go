@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -19,7 +20,10 @@ type specification struct {
 	json []byte
 }
 
-func loadSpecification() (*specification, error) {
+// loadSpecification reads the embedded file, which cannot change, once.
+var loadSpecification = sync.OnceValues(readSpecification)
+
+func readSpecification() (*specification, error) {
 	s := &specification{}
 	if err := yaml.Unmarshal(openapiYAML, &s.doc); err != nil {
 		return nil, fmt.Errorf("api: openapi.yaml: %w", err)

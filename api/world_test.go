@@ -62,7 +62,8 @@ const (
 func newWorld() *world {
 	w := &world{now: day, events: map[tenant.ID][]event.Event{}, lines: map[tenant.ID][]event.Quarantined{}, tenants: map[tenant.ID]TenantInfo{},
 		tokens: map[string]access.Principal{}, sessions: map[string]access.Principal{}, subs: map[chan Growth]context.Context{}}
-	for id, object := range map[tenant.ID]string{alpha: alphaID, beta: betaID} {
+	for i, object := range []string{alphaID, betaID} {
+		id := []tenant.ID{alpha, beta}[i]
 		canary := "CANARY-" + id.String()
 		w.tenants[id] = TenantInfo{ID: id, Name: canary, CreatedAt: day}
 		for i := range 3 {
@@ -413,7 +414,7 @@ func (w *worldEvents) Histogram(_ context.Context, id tenant.ID, _ HistogramRequ
 	if len(w.events[id]) == 0 {
 		return HistogramResult{Step: time.Minute}, nil
 	}
-	return HistogramResult{From: day, To: day.Add(time.Minute), Step: time.Minute, Buckets: []HistogramBucket{{day, uint64(len(w.events[id])), 1}}}, nil
+	return HistogramResult{From: day, To: day.Add(time.Minute), Step: time.Minute, Buckets: []HistogramBucket{{day, map[tenant.ID]uint64{alpha: 3, beta: 7777777}[id], 1}}}, nil
 }
 
 func (w *worldEvents) Facets(_ context.Context, id tenant.ID, r FacetRequest) ([]FacetCount, error) {

@@ -1,0 +1,286 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tenantwatch/tenantwatch/core/access"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
+)
+
+// The isolation matrix: every operation, for every role, with a foreign tenant
+// named in the path, in the query and in the body. What a request needs beyond
+// that, by operation:
+var (
+	needsQuery = map[string]string{"exportEvents": "format=ndjson", "getFacets": "field=actor"}
+	needsBody  = map[string]string{
+		"createTenant":  `{"id":"fresh","name":"Fresh"%s}`,
+		"createKey":     `{"name":"k","kind":"ingest"%s}`,
+		"createWebhook": `{"url":"https://siem.example/x"%s}`,
+		"triageAlert":   `{"status":"in_progress"%s}`,
+		"deleteKey":     `{%s}`,
+		"deleteWebhook": `{%s}`,
+		"createSession": `{"email":"auditor@x","password":"right"}`,
+	}
+)
+
+// shot builds a request for an operation: object in the path, tenant in the
+// query and in the body where they are given.
+func shot(r Route, who, object, inQuery, inBody string) ask {
+	q := needsQuery[r.Operation]
+	if inQuery != "" {
+		q = strings.Trim(q+"&tenant_id="+inQuery, "&")
+	}
+	a := ask{who: who, method: r.Method, path: strings.ReplaceAll(r.Path, "{id}", object), header: map[string]string{}}
+	if q != "" {
+		a.path += "?" + q
+	}
+	if body := needsBody[r.Operation]; strings.Contains(body, "%s") {
+		member := ""
+		if inBody != "" {
+			member = fmt.Sprintf(`,"tenant_id":%q`, inBody)
+		}
+		if a.body = fmt.Sprintf(body, member); strings.HasPrefix(a.body, "{,") {
+			a.body = "{" + a.body[2:]
+		}
+	} else {
+		a.body = body
+	}
+	if r.Operation == "triageAlert" {
+		a.header["If-Match"] = "*"
+	}
+	return a
+}
+
+func (a ask) once(t testing.TB, s *Server) *httptest.ResponseRecorder {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	r := a.request()
+	if strings.HasPrefix(a.path, "/api/v1/stream") {
+		streamOnce(t, s, r, rec)
+		return rec
+	}
+	s.ServeHTTP(rec, r)
+	contract(t, a.request(), rec)
+	return rec
+}
+
+var volatile = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+
+// normal is an answer without what is different each time.
+func normal(rec *httptest.ResponseRecorder) string {
+	h := rec.Header().Clone()
+	h.Del("Date")
+	return volatile.ReplaceAllString(fmt.Sprintf("%d %v %s", rec.Code, h, rec.Body), "ID")
+}
+
+// TestIsolation goes through the whole matrix.
+func TestIsolation(t *testing.T) {
+	cells := 0
+	for _, r := range Routes() {
+		for _, who := range []string{"", "analyst", "reader", "idle", "admin", "auditor", "ingest", "cookie:analyst", "cookie:admin"} {
+			fire := func(object, inQuery, inBody string) *httptest.ResponseRecorder {
+				cells++
+				w := newWorld()
+				rec := shot(r, who, object, inQuery, inBody).once(t, w.server(t))
+				if text := rec.Body.String() + fmt.Sprint(rec.Header()); shows(text) {
+					t.Errorf("%s as %s with path %s, query %q, body %q: the answer shows the other tenant: %s", r.Operation, who, object, inQuery, inBody, text)
+				}
+				if w.tenants[beta].Name != "CANARY-beta" || len(w.keys) < 1 || !has(w, betaID) {
+					t.Errorf("%s as %s with path %s, query %q, body %q: changed the other tenant", r.Operation, who, object, inQuery, inBody)
+				}
+				return rec
+			}
+			want := func(rec *httptest.ResponseRecorder, status int, what string) {
+				t.Helper()
+				if rec.Code != status {
+					t.Errorf("%s as %q, %s: %d, want %d: %s", r.Operation, who, what, rec.Code, status, rec.Body)
+				}
+			}
+			plain := fire(alphaID, "", "")
+			if r.Public {
+				continue
+			}
+			if who == "" || who == "ingest" {
+				want(plain, http.StatusUnauthorized, "without a credential")
+				want(fire(betaID, "beta", "beta"), http.StatusUnauthorized, "without a credential")
+				continue
+			}
+			p := newWorld().tokens["token-"+strings.TrimPrefix(who, "cookie:")]
+			takesID, takesBody := strings.Contains(r.Path, "{id}"), strings.Contains(needsBody[r.Operation], "%s")
+			if r.Permission != "" && !p.Can(r.Permission) {
+				for _, id := range []string{alphaID, betaID, noID} {
+					want(fire(id, "", ""), http.StatusForbidden, "without the permission")
+				}
+				want(fire(betaID, "beta", ""), http.StatusForbidden, "without the permission")
+				continue
+			}
+			if takesID {
+				inBody := ""
+				if r.Tenancy == TenancyWrite && !p.Single() {
+					inBody = "alpha"
+				}
+				foreign, missing := fire(betaID, "", inBody), fire(noID, "", inBody)
+				want(foreign, http.StatusNotFound, "a foreign object")
+				if a, b := normal(foreign), normal(missing); a != b {
+					t.Errorf("%s as %s: a foreign object is told from a missing one:\n%s\n%s", r.Operation, who, a, b)
+				}
+			}
+			for _, id := range []string{"alpha", "beta", "nobody"} {
+				named := fire(betaID, id, "")
+				switch {
+				case p.Single(), r.Tenancy == TenancyNone, r.Tenancy == TenancyPlatform, r.Tenancy == TenancyWrite && r.Method != http.MethodDelete:
+					want(named, http.StatusBadRequest, "tenant_id="+id+" in the query")
+				case id != "alpha":
+					want(named, http.StatusNotFound, "tenant_id="+id+" in the query")
+				}
+				if !takesBody || r.Tenancy != TenancyWrite {
+					continue
+				}
+				switch named := fire(betaID, "", id); {
+				case p.Single():
+					want(named, http.StatusBadRequest, "tenant_id "+id+" in the body")
+				case id != "alpha" || takesID:
+					want(named, http.StatusNotFound, "tenant_id "+id+" in the body")
+				}
+			}
+			if !p.Single() && r.Tenancy != TenancyNone && r.Tenancy != TenancyPlatform {
+				if a, b := normal(fire(alphaID, "beta", "")), normal(fire(alphaID, "nobody", "")); a != b {
+					t.Errorf("%s as %s: a foreign tenant is told from a missing one:\n%s\n%s", r.Operation, who, a, b)
+				}
+			}
+		}
+	}
+	t.Logf("%d requests", cells)
+}
+
+// shows finds what only the other tenant has: its canaries, its id as the owner
+// of something, and the odd count of its histogram.
+func shows(text string) bool {
+	text = volatile.ReplaceAllString(text, "ID") // request ids are random
+	return strings.Contains(text, "CANARY-beta") || strings.Contains(text, `"tenant_id":"beta"`) || strings.Contains(text, "7777777")
+}
+
+// has reports whether everything of the other tenant is still there.
+func has(w *world, id string) bool {
+	n := 0
+	for _, k := range w.keys {
+		if k.ID == id && k.Tenant == beta {
+			n++
+		}
+	}
+	for _, h := range w.hooks {
+		if h.ID == id && h.Tenant == beta {
+			n++
+		}
+	}
+	for _, a := range w.alerts {
+		if a.ID == id && a.Triage.Status == "new" {
+			n++
+		}
+	}
+	return n == 3 && len(w.hooks) >= 1
+}
+
+// TestIsolationWouldBeSeen is the negative control: with the tenancy check
+// away, the same requests do show the other tenant.
+func TestIsolationWouldBeSeen(t *testing.T) {
+	for _, r := range Routes() {
+		if r.Tenancy == TenancyNone || r.Tenancy == TenancyPlatform || r.Method != http.MethodGet {
+			continue
+		}
+		seen := false
+		for _, who := range []string{"analyst", "admin"} {
+			p := newWorld().tokens["token-"+who]
+			if !p.Can(r.Permission) {
+				continue
+			}
+			w := newWorld()
+			s := w.server(t)
+			s.unguarded = []tenant.ID{alpha, beta}
+			rec := shot(r, who, betaID, "beta", "").once(t, s)
+			seen = seen || shows(rec.Body.String())
+		}
+		if !seen && r.Operation != "streamAlerts" { // its messages name ids alone; see TestStream
+			t.Errorf("%s: the matrix would not notice a leak", r.Operation)
+		}
+	}
+	for _, r := range Routes() {
+		if r.Tenancy != TenancyWrite {
+			continue
+		}
+		w := newWorld()
+		s := w.server(t)
+		s.unguarded = []tenant.ID{alpha, beta}
+		who := "admin"
+		rec := shot(r, who, betaID, "", "beta").once(t, s)
+		if rec.Code >= 300 {
+			t.Errorf("%s: without the check the write still fails: %d %s", r.Operation, rec.Code, rec.Body)
+		}
+	}
+}
+
+// TestTenantIsRequired: a role with several tenants has to say which one where
+// an operation is about one.
+func TestTenantIsRequired(t *testing.T) {
+	s := newWorld().server(t)
+	for _, r := range Routes() {
+		p := newWorld().tokens["token-both"]
+		if !p.Can(r.Permission) || r.Tenancy != TenancyOne && r.Tenancy != TenancyWrite {
+			continue
+		}
+		shot(r, "both", alphaID, "", "").wantProblem(t, s, "tenant-required")
+	}
+	// after_seq is of one tenant, too
+	ask{who: "both", path: "/api/v1/alerts?after_seq=0"}.wantProblem(t, s, "tenant-required")
+	ask{who: "both", path: "/api/v1/alerts?after_seq=0&tenant_id=beta"}.want(t, s, 200)
+}
+
+// TestSetIsTheCredentials: without narrowing, a role with several tenants reads
+// all of them and no others.
+func TestSetIsTheCredentials(t *testing.T) {
+	s := newWorld().server(t)
+	for who, want := range map[string]string{"both": "alpha beta", "platform": "alpha beta", "analyst": "alpha", "admin": "alpha", "idle": ""} {
+		type page struct {
+			Items []struct {
+				TenantID string `json:"tenant_id"`
+				ID       string
+			}
+		}
+		var got []string
+		for _, it := range into[page](t, ask{who: who, path: "/api/v1/tenants"}.want(t, s, 200)).Items {
+			got = append(got, it.ID)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s sees the tenants %v, want %s", who, got, want)
+		}
+		n := len(into[page](t, ask{who: who, path: "/api/v1/alerts"}.want(t, s, 200)).Items)
+		if n != len(strings.Fields(want)) {
+			t.Errorf("%s sees %d alerts", who, n)
+		}
+	}
+	if n := len(into[struct{ Items []any }](t, ask{who: "both", path: "/api/v1/alerts?tenant_id=beta"}.want(t, s, 200)).Items); n != 1 {
+		t.Errorf("narrowed to one tenant: %d alerts", n)
+	}
+}
+
+// TestMisbuiltPrincipal: a credential whose role and tenants do not fit is
+// refused, whatever it asks.
+func TestMisbuiltPrincipal(t *testing.T) {
+	for _, p := range []access.Principal{
+		{ID: "x", Role: access.SOCAnalyst, Tenant: alpha, Tenants: []tenant.ID{alpha}},
+		{ID: "x", Role: access.TenantAdmin, Tenants: []tenant.ID{alpha, beta}},
+		{ID: "x", Role: access.TenantAdmin, Tenant: alpha, Tenants: []tenant.ID{alpha, beta}},
+		{ID: "x", Role: access.TenantAdmin, Tenant: alpha, Tenants: []tenant.ID{beta}},
+		{ID: "x", Role: "root", Tenants: []tenant.ID{alpha}},
+		{Role: access.SOCAnalyst, Tenants: []tenant.ID{alpha}},
+	} {
+		w := newWorld()
+		w.tokens["token-odd"] = p
+		ask{who: "odd", path: "/api/v1/alerts"}.wantProblem(t, w.server(t), "internal")
+	}
+}
