@@ -7,9 +7,10 @@ import "math"
 // (conformal: (1+#{past >= x})/(1+n), Vovk et al. 2005) where that resolves,
 // and beyond it an exponential tail of x, that is a power law of p, the
 // generalised Pareto tail of 1/p (Pickands 1975) with its scale fitted to the
-// excesses. Windows that raised an alert are counted as censored at their
-// threshold, so that an attack does not teach the stream that attacks are
-// normal, while a model that is wrong every day is still found out.
+// excesses. Windows that raised an alert may be counted as censored at their
+// threshold. The runner does so only while alerts take up much of the budget:
+// an attack must not teach the stream that attacks are normal, but a model
+// that is wrong every day must be found out.
 type Calibrator struct {
 	Bins     [96]float64 // windows by x, CalStep apart
 	N        float64

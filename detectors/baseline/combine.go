@@ -112,3 +112,42 @@ func Points(total int64, weights []float64) []int64 {
 	}
 	return out
 }
+
+// TruncatedProduct combines independent p-values of which some were not
+// tested: w is the product of those at or below tau, n the number of all. Its
+// tail is Σ_k C(n,k) (1-τ)^(n-k) P(product of k uniforms below τ <= w)
+// (Zaykin et al. 2002, doi:10.1002/gepi.0042). Evidence of several kinds at
+// once counts for more than the strongest of them alone.
+func TruncatedProduct(ps []float64, n int, tau float64) float64 {
+	lnw, any := 0.0, false
+	for _, p := range ps {
+		if p <= tau {
+			lnw += Log(ClampP(p))
+			any = true
+		}
+	}
+	if !any || n < 1 {
+		return 1
+	}
+	lnTau := Log(tau)
+	sum, choose := 0.0, 1.0
+	for k := 1; k <= n; k++ {
+		choose = choose * float64(n-k+1) / float64(k)
+		rest := 1.0
+		for range n - k {
+			rest *= 1 - tau
+		}
+		// P(product of k uniforms on (0,τ) <= w), without the τ^k.
+		part := Exp(float64(float64(k) * lnTau))
+		if gap := float64(float64(k)*lnTau) - lnw; gap > 0 {
+			term, inner := 1.0, 0.0
+			for s := range k {
+				inner += term
+				term = term * gap / float64(s+1)
+			}
+			part = Exp(lnw) * inner
+		}
+		sum += float64(float64(choose*rest) * part)
+	}
+	return ClampP(sum)
+}

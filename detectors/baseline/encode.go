@@ -44,16 +44,30 @@ func (p *Population) Encode(w *state.Writer) { w.F64(p.N); encodeSparse(w, p.Bin
 func (p *Population) Decode(d *state.Reader) { p.N = d.F64(); decodeSparse(d, p.Bins[:]) }
 
 // Encode writes w.
-func (w *Week) Encode(s *state.Writer) { s.F64(w.Total); encodeSparse(s, w.Hours[:]) }
+func (w *Week) Encode(s *state.Writer) {
+	s.F64s(w.Total, w.Spent)
+	encodeSparse(s, w.Hours[:])
+	encodeSparse(s, w.Passed[:])
+}
 
 // Decode reads what Encode wrote.
-func (w *Week) Decode(d *state.Reader) { w.Total = d.F64(); decodeSparse(d, w.Hours[:]) }
+func (w *Week) Decode(d *state.Reader) {
+	d.F64s(&w.Total, &w.Spent)
+	decodeSparse(d, w.Hours[:])
+	decodeSparse(d, w.Passed[:])
+}
 
 // Encode writes d.
-func (d *Day) Encode(s *state.Writer) { s.F64(d.Total); encodeSparse(s, d.Slots[:]) }
+func (d *Day) Encode(s *state.Writer) {
+	s.F64s(d.Total, d.Lived[0], d.Lived[1])
+	encodeSparse(s, d.Slots[:])
+}
 
 // Decode reads what Encode wrote.
-func (d *Day) Decode(r *state.Reader) { d.Total = r.F64(); decodeSparse(r, d.Slots[:]) }
+func (d *Day) Decode(r *state.Reader) {
+	r.F64s(&d.Total, &d.Lived[0], &d.Lived[1])
+	decodeSparse(r, d.Slots[:])
+}
 
 // Encode writes c.
 func (c *Calibrator) Encode(s *state.Writer) {
@@ -68,11 +82,11 @@ func (c *Calibrator) Decode(r *state.Reader) {
 }
 
 // Encode writes b.
-func (b *Budget) Encode(s *state.Writer) { s.F64s(b.Tests, b.Today, b.Alerts, b.Days, b.Heat) }
+func (b *Budget) Encode(s *state.Writer) { s.F64s(b.Tests, b.Today, b.Alerts, b.Days, b.Rate, b.Heat) }
 
 // Decode reads what Encode wrote.
 func (b *Budget) Decode(r *state.Reader) {
-	r.F64s(&b.Tests, &b.Today, &b.Alerts, &b.Days, &b.Heat)
+	r.F64s(&b.Tests, &b.Today, &b.Alerts, &b.Days, &b.Rate, &b.Heat)
 }
 
 // Encode writes f.

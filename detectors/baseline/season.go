@@ -1,5 +1,7 @@
 package baseline
 
+import "math"
+
 // WeekHours is the length of a week in hours.
 const WeekHours = 168
 
@@ -13,42 +15,58 @@ func HourOfWeek(hour int64) int {
 	return int(h)
 }
 
-// Week is a seasonal shape over the hours of the week, learnt from how many
-// entities were at work in each. Shape is 1 on average over the week. Each
-// hour borrows from its neighbours, so that daylight saving and flexible
-// hours blur it rather than break it.
+// Week is a seasonal shape over the hours of the week, learnt from how much
+// was going on in each hour that passed. Shape is about 1 on average over the
+// week. Each hour borrows from its neighbours, so that daylight saving and
+// flexible hours blur it rather than break it; an hour of the week that has
+// not come by yet is an average one.
 type Week struct {
-	Hours [WeekHours]float64
-	Total float64
+	Hours  [WeekHours]float64 // decayed activity
+	Passed [WeekHours]float64 // decayed number of times the hour came by
+	Total  float64            // sum of Hours
+	Spent  float64            // sum of Passed
 }
 
 // Decay multiplies all that is remembered by f in [0,1].
 func (w *Week) Decay(f float64) {
 	w.Total *= f
+	w.Spent *= f
 	for i := range w.Hours {
 		w.Hours[i] *= f
+		w.Passed[i] *= f
 	}
 }
 
-// Learn adds weight at an hour of the week.
+// Learn adds activity in an hour of the week.
 func (w *Week) Learn(how int, weight float64) {
 	w.Hours[how] += weight
 	w.Total += weight
 }
 
-// Shape is the factor of an hour of the week: the share seen, shrunk to a flat
-// week by the weight of two observations an hour.
+// Pass notes that an hour of the week has begun.
+func (w *Week) Pass(how int) {
+	w.Passed[how]++
+	w.Spent++
+}
+
+// Shape is the factor of an hour of the week, shrunk to 1 by the weight of
+// one passing.
 func (w *Week) Shape(how int) float64 {
-	const prior = 2 * WeekHours
+	if w.Total == 0 || w.Spent == 0 {
+		return 1
+	}
+	mean := w.Total / w.Spent
 	before, after := (how+WeekHours-1)%WeekHours, (how+1)%WeekHours
 	seen := float64(0.5*w.Hours[how]) + float64(0.25*w.Hours[before]) + float64(0.25*w.Hours[after])
-	return (float64(seen*WeekHours) + prior) / (w.Total + prior)
+	passed := float64(0.5*w.Passed[how]) + float64(0.25*w.Passed[before]) + float64(0.25*w.Passed[after])
+	return math.Max(0.01, (seen+mean)/(passed+1)/mean)
 }
 
 // Day is the shape of one entity: 24 hours of a working day and 24 of a
 // weekend day, small enough to keep for everybody, shrunk to a Week.
 type Day struct {
 	Slots [48]float64
+	Lived [2]float64 // decayed number of working and weekend days lived through
 	Total float64
 }
 
@@ -64,6 +82,8 @@ func DaySlot(how int) int {
 // Decay multiplies all that is remembered by f in [0,1].
 func (d *Day) Decay(f float64) {
 	d.Total *= f
+	d.Lived[0] *= f
+	d.Lived[1] *= f
 	for i := range d.Slots {
 		d.Slots[i] *= f
 	}
@@ -75,17 +95,21 @@ func (d *Day) Learn(how int, weight float64) {
 	d.Total += weight
 }
 
+// Pass notes that an hour of the week went by.
+func (d *Day) Pass(how int) { d.Lived[DaySlot(how)/24] += 1.0 / 24 }
+
 // Shape is the factor of an hour of the week, shrunk to the week's factor
-// there by the weight of prior observations. Its mean over the week is 1 when
-// the prior's is.
-func (d *Day) Shape(how int, prior float64, week float64) float64 {
+// there by the weight of prior days.
+func (d *Day) Shape(how int, prior, week float64) float64 {
+	lived := d.Lived[0] + d.Lived[1]
+	if d.Total == 0 || lived == 0 {
+		return week
+	}
+	mean := d.Total / float64(24*lived)
 	slot := DaySlot(how)
 	base := slot - slot%24
-	days := 5.0
-	if base == 24 {
-		days = 2
-	}
 	before, after := base+(slot-base+23)%24, base+(slot-base+1)%24
 	seen := float64(0.5*d.Slots[slot]) + float64(0.25*d.Slots[before]) + float64(0.25*d.Slots[after])
-	return (float64(seen/days*WeekHours) + float64(prior*week)) / (d.Total + prior)
+	days := d.Lived[slot/24]
+	return math.Max(0.01, (seen/mean+float64(prior*week))/(days+prior))
 }

@@ -14,12 +14,13 @@ type Budget struct {
 	Today  float64 // tests on the day so far
 	Alerts float64 // alerts on the day so far, critical ones apart
 	Days   float64 // days completed, at most 1000
+	Rate   float64 // forgetting mean of alerts a day
 	Heat   float64 // ln of the tightening learnt from days over budget, >= 0
 }
 
 const (
 	// MaxP is the largest p-value that is ever worth an alert.
-	MaxP = 2e-3
+	MaxP = 1e-3
 	// FirstDayTests is the number of tests assumed for a first day.
 	FirstDayTests = 500
 	// Safety is the share of the budget planned to be spent, because the
@@ -35,6 +36,7 @@ func (b *Budget) EndDay(budget float64, n int64) {
 	for i := int64(0); i < min(n, 30); i++ {
 		w := 1.0 / math.Min(b.Days+1, 7)
 		b.Tests += float64(w * (b.Today - b.Tests))
+		b.Rate += (b.Alerts - b.Rate) / 7
 		b.Days = math.Min(b.Days+1, 1000)
 		if b.Alerts > budget {
 			b.Heat = math.Min(6, b.Heat+Log(b.Alerts/budget))

@@ -56,9 +56,9 @@ type Scope struct {
 	// Slot says which of the entity's two open windows the event falls into:
 	// 0 the newest, 1 the one before. -1: a later window was learnt already;
 	// the event is learnt, and judged only by what needs no window.
-	Slot   int
-	State  State
-	Pools  []State // nearest first; never empty
+	Slot  int
+	State State
+	Pools []State // nearest first; never empty
 	// Common is the detector's pool of the tenant as a whole, whatever the role.
 	Common State
 	Season *baseline.Week

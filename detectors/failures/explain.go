@@ -73,7 +73,11 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 	who := map[detect.Role]string{detect.Address: "this address", detect.Actor: "this account", detect.Tenant: "this tenant"}[s.Role]
 	switch {
 	case e.rate.Exposure >= trust:
-		x.Reason += fmt.Sprintf("; %s normally fails %s times in %s, up to %s.", who, detect.Num(x.Expected), over, detect.Num(x.Upper))
+		x.Reason += fmt.Sprintf("; %s normally fails %s times in %s", who, detect.Num(x.Expected), over)
+		if x.Upper >= 1 {
+			x.Reason += ", up to " + detect.Num(x.Upper)
+		}
+		x.Reason += "."
 	default:
 		x.Reason += fmt.Sprintf("; %s is hardly known yet, and of those that fail at all %s reach that count.", who, percent(y.count))
 	}

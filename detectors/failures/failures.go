@@ -37,6 +37,9 @@ const (
 	// burst is the p-value of a window of failures after which a success is
 	// taken for the attacker's.
 	burst = 1e-3
+	// certain is the same for an account that was known to sign in from there:
+	// the owner who mistypes many times is no attacker.
+	certain = 1e-5
 	// targeted is how many failures make an account a target.
 	targeted = 3
 	maxKnown = 1 << 16 // accounts and pairs remembered by a tenant
@@ -108,10 +111,10 @@ func (Detector) NewPool(detect.Role) detect.State {
 }
 
 // The prior tails: how often benign entities fail how much, in hours with at
-// least one failure. People mistype a few times; the cube is the usual tail of
-// such counts, and 50 windows of belief wear off as the tenant shows its own.
+// least one failure. People mistype a few times and clients give up after a
+// few tries; 50 windows of belief wear off as the tenant shows its own.
 func countPrior(r detect.Role, day bool) baseline.PopulationPrior {
-	p := baseline.PopulationPrior{Scale: 3, Alpha: 3, Weight: 50}
+	p := baseline.PopulationPrior{Scale: 3, Alpha: 4, Weight: 50}
 	if r == detect.Tenant {
 		p.Scale = 15
 	}
@@ -270,7 +273,7 @@ func (e *entity) success(s *detect.Scope, w *window, n float64, account, address
 	for i := range e.win {
 		for j := range e.win[i].targets {
 			t := &e.win[i].targets[j]
-			if t.hash != h || t.n < targeted && known {
+			if t.hash != h || known && (t.n < targeted || worst > certain) {
 				continue
 			}
 			t.taken = true

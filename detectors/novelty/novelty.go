@@ -4,8 +4,9 @@
 //
 // Model: Pitman–Yor processes with back-off actor → cohort → tenant, one a
 // dimension; a value counts once an actor and day. The p-value is the mass of
-// all values that are no more probable. Several novelties of one event
-// combine as dependent. Who changes networks or resources all the time has a
+// all values that are no more probable. Novelties of one event are
+// grouped (where from, with what, what): within a group they combine as
+// dependent, across groups as a truncated product. Who changes networks or resources all the time has a
 // large mass for the new by itself. Failed sign-ins are not the actor's doing
 // and are not looked at. Memory: 16 bytes a known value, at most 24 values a
 // dimension.
@@ -37,6 +38,12 @@ const (
 )
 
 var dimName = [dims]string{"country", "network", "client", "address range", "action", "resource"}
+
+// group says which kind of evidence a dimension belongs to: where from, with
+// what, what. Dimensions of one group move together; the groups hardly do.
+var group = [dims]int{country: 0, network: 0, place: 0, client: 1, action: 2, resource: 2}
+
+const groups = 3
 
 const (
 	memoryDays = 90
@@ -145,16 +152,18 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	day := s.Hour / 24
 	e.turn(day)
 	var (
-		ps      [dims]float64
-		n       int
-		present int
-		finds   [dims]find
+		ps    [groups][]float64
+		store [groups][dims]float64
+		there [groups]bool
+		n     int
+		finds [dims]find
 	)
 	for d, v := range values(s.Event) {
 		if v == "" {
 			continue
 		}
-		present++
+		g := group[d]
+		there[g] = true
 		h := baseline.Hash(v)
 		k := &e.known[d]
 		if k.Find(h) >= 0 {
@@ -168,8 +177,10 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 			prob, tail = s.Pools[i].(*pool).known[d].Look(h, prob, tail)
 		}
 		f := find{dim: d, hash: h, mass: k.NewMass(), tail: tail, p: k.Tail(prob, tail)}
-		ps[n], finds[n] = f.p, f
+		finds[n] = f
 		n++
+		store[g][len(ps[g])] = f.p
+		ps[g] = store[g][:len(ps[g])+1]
 		k.Learn(h, int32(day))
 		learnPools(s, d, h, v, day)
 	}
@@ -180,8 +191,26 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 		}
 		return detect.Verdict{P: w.p}
 	}
-	// The dimensions that were there but held nothing new were tested too.
-	p := baseline.ClampP(baseline.Cauchy(ps[:n]) * float64(present) / float64(n))
+	// Within a group the dimensions depend on one another; groups that were
+	// there but held nothing new were tested too.
+	var each [groups]float64
+	tested, present := 0, 0
+	for g := range groups {
+		if there[g] {
+			present++
+		}
+		if len(ps[g]) > 0 {
+			each[tested] = baseline.Cauchy(ps[g])
+			tested++
+		}
+	}
+	one := 1.0
+	for _, v := range each[:tested] {
+		one = math.Min(one, v)
+	}
+	// The best of two looks, the strongest group alone and all together, each
+	// paid for.
+	p := baseline.ClampP(2 * math.Min(float64(one*float64(present)), baseline.TruncatedProduct(each[:tested], present, 0.05)))
 	w := &e.win[max(0, s.Slot)]
 	if w.p == 0 || p < w.p {
 		w.p = p

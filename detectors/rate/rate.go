@@ -22,7 +22,7 @@ const (
 	memory   = 14 * 24 // hours after which a window weighs 1/e
 	poolDays = 30      // days, likewise, for a pool
 	ring     = 36      // hours a plot shows
-	dayHeft  = 24      // observations the tenant's season is worth
+	dayHeft  = 2       // days that the tenant's season is worth
 	trust    = 12      // hours of exposure after which own history weighs as much as the population's
 )
 
@@ -123,11 +123,13 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	w.n += n
 	if w.p == 0 {
 		w.p = 1
+		// Up to half above the mean there is nothing to see.
+		w.next = math.Max(2, math.Floor(float64(1.5*e.rate.Rate(prior(nearest(s)))*e.shape(s, s.Hour))))
 	}
 	// The tail is looked at again when the count has grown by a sixteenth:
 	// counts only grow, so p only falls, and what is judged is the whole
 	// window's distribution, which one look or many cannot fool.
-	if w.n >= w.next && w.n >= 2 {
+	if w.n >= w.next {
 		w.p = math.Min(w.p, e.tail(s, w.n))
 		w.next = w.n + math.Max(1, math.Floor(w.n/16))
 	}
@@ -158,6 +160,7 @@ func (Detector) Close(s *detect.Scope) {
 		e.day.Decay(baseline.Exp(-float64(gap) / (2 * memory)))
 		for h := max(e.since, s.Hour-baseline.WeekHours); h < s.Hour; h++ {
 			e.rate.Learn(0, e.shape(s, h), pr)
+			e.day.Pass(baseline.HourOfWeek(h))
 		}
 	}
 	n := w.n
@@ -176,6 +179,7 @@ func (Detector) Close(s *detect.Scope) {
 		p.rate.Learn(n, 1, prior(own))
 		p.rate.Exposure += math.Min(23, float64(max(0, s.Hour-e.since))) // its quiet hours
 	}
+	e.day.Pass(baseline.HourOfWeek(s.Hour))
 	e.day.Learn(baseline.HourOfWeek(s.Hour), math.Min(n/e.rate.Rate(pr), 48))
 	e.rate.Learn(n, shape, pr)
 	e.since = s.Hour + 1

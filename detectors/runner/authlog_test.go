@@ -2,12 +2,13 @@ package runner_test
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,11 +130,30 @@ func TestAuthLog(t *testing.T) {
 	for i, a := range alerts {
 		t.Logf("%2d %s %v %s p=%.3g n=%d rev=%d %s | %s | %s", i+1, a.RaisedAt.Format("02 Jan 15:04"), float64(a.Score)/1000, a.Severity, a.PValue, a.Count, a.Revision, a.Title, a.Reason, a.Counterfactual)
 	}
-	if len(alerts) > 0 && testing.Verbose() {
-		b, _ := json.MarshalIndent(alerts[0], "", " ")
-		if len(b) > 3000 {
-			b = b[:3000]
+	top := func(hour, address, account, technique string) {
+		t.Helper()
+		for i, a := range alerts {
+			if i < 5 && a.RaisedAt.Format("2 Jan 15") == hour && a.Entity.ID == address &&
+				strings.Contains(a.Reason, account) && slices.Contains(a.Technique, technique) {
+				return
+			}
 		}
-		t.Logf("%s", b)
+		t.Errorf("%s: no alert among the first five names %s and %s", hour, address, account)
+	}
+	top("30 Mar 15", "24.151.103.17", "elastic_user_0", "T1110.001")
+	top("6 Apr 20", "34.204.227.175", "empty name", "T1110.001")
+	days := map[string]int{}
+	for _, a := range alerts {
+		days[a.RaisedAt.Format("2 Jan")]++
+	}
+	for d, n := range days {
+		if n > 5 {
+			t.Errorf("%d alerts on %s", n, d)
+		}
+	}
+	// The same file again, under the same source: nothing happens.
+	r, _ := run(t, runner.Options{}, events)
+	for _, x := range r.Apply(events) {
+		t.Errorf("a second push emitted %+v", x)
 	}
 }

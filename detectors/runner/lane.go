@@ -62,10 +62,12 @@ func (n names) Remember(h uint64, s string) {
 }
 
 func newLane(r *Runner, id tenant.ID, at int64) *lane {
-	return &lane{
+	l := &lane{
 		tenant: id, start: at, mark: at,
 		pools: make(map[poolKey][]detect.State), names: make(names), entities: make(map[key]*entity),
 	}
+	l.season.Pass(baseline.HourOfWeek(hourOf(at)))
+	return l
 }
 
 func (l *lane) pool(r *Runner, k poolKey) []detect.State {
@@ -116,6 +118,9 @@ func (l *lane) apply(r *Runner, e *event.Event) {
 		}
 		l.mark = e.Time
 		if hour > before {
+			for h := max(before+1, hour-baseline.WeekHours); h <= hour; h++ {
+				l.season.Pass(baseline.HourOfWeek(h))
+			}
 			l.sweep(r, hour)
 		}
 	}
@@ -219,7 +224,9 @@ func (l *lane) close(r *Runner, n *entity) {
 	case below:
 		l.cal[n.role].Learn(w.p, false)
 	case alerted:
-		l.cal[n.role].Learn(w.at, true)
+		if l.budget.Rate > r.budget(l.tenant)/2 {
+			l.cal[n.role].Learn(w.at, true)
+		}
 	}
 	w.hour = 0
 }

@@ -50,7 +50,7 @@ type Counters struct {
 	Scored    uint64
 	Duplicate uint64
 	TooLate   uint64 // more than 7 days behind their source
-	Future    uint64 // flagged by the collector as ahead of its clock; not scored
+	Future    uint64 // flagged as in the future and 7 days ahead of their source; not scored
 	Invalid   uint64
 	Forgotten uint64 // entities forgotten for want of room
 }
@@ -137,14 +137,15 @@ func (r *Runner) apply(e *event.Event) {
 		r.count.Invalid++
 		return
 	}
-	if e.Flags&event.FlagFuture != 0 {
-		r.count.Future++
-		return
-	}
 	t := r.tenants[e.Tenant]
 	if t == nil {
 		t = &tenantState{id: e.Tenant, of: make(map[string]*clock)}
 		r.tenants[e.Tenant] = t
+	}
+	if old := t.of[r.source(e)]; old != nil && e.Flags&event.FlagFuture != 0 && e.Time > old.mark+lateness {
+		// One wrong date must not make everything after it late.
+		r.count.Future++
+		return
 	}
 	c := t.clock(r, e)
 	if e.Time < c.mark-lateness {
@@ -167,10 +168,7 @@ func (r *Runner) apply(e *event.Event) {
 
 // clock finds the clock of the event's source, and for a new source its lane.
 func (t *tenantState) clock(r *Runner, e *event.Event) *clock {
-	src := e.Source
-	if r.opt.OneClock {
-		src = ""
-	}
+	src := r.source(e)
 	if c := t.of[src]; c != nil {
 		return c
 	}
@@ -196,6 +194,13 @@ func (t *tenantState) clock(r *Runner, e *event.Event) *clock {
 	c := &clock{mark: e.Time, lane: best}
 	t.of[src] = c
 	return c
+}
+
+func (r *Runner) source(e *event.Event) string {
+	if r.opt.OneClock {
+		return ""
+	}
+	return e.Source
 }
 
 // forgetIDs drops the days of ids that no source can repeat any more.
