@@ -47,9 +47,10 @@ func (h *handlers) GetIngestAccounting(ctx context.Context, r rest.GetIngestAcco
 	out := rest.GetIngestAccounting200JSONResponse{TenantId: k.one.String(), Sources: []rest.SourceCounts{}}
 	slices.SortFunc(sources, func(a, b SourceAccount) int { return strings.Compare(a.Source, b.Source) })
 	for _, a := range sources {
-		c := rest.SourceCounts{Source: a.Source, Stored: int64(a.Stored), Duplicates: int64(a.Duplicates), Quarantined: int64(a.Quarantined), First: ptr(a.First), Last: ptr(a.Last)}
+		c := rest.SourceCounts{Source: a.Source, Stored: int64(a.Stored), Occurrences: int64(a.Occurrences), Duplicates: int64(a.Duplicates), Quarantined: int64(a.Quarantined), First: ptr(a.First), Last: ptr(a.Last)}
 		out.Sources = append(out.Sources, c)
 		out.Stored += c.Stored
+		out.Occurrences += c.Occurrences
 		out.Duplicates += c.Duplicates
 		out.Quarantined += c.Quarantined
 	}

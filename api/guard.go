@@ -122,13 +122,13 @@ func (s *Server) admit(c *gin.Context, k *call, op *operation) error {
 // authenticate resolves the credential: an API token if there is one, else the
 // session cookie. A refused token is not passed over in favour of a cookie.
 func (s *Server) authenticate(c *gin.Context, k *call) error {
-	from := network(c.ClientIP())
-	if wait, empty := s.failures.empty(from); empty {
-		return tooMany(wait, "refused credentials from your address")
-	}
 	err := s.resolve(c, k)
 	if p, _ := s.toProblem(err); err != nil && p.kind == kindUnauthenticated {
-		s.failures.take(from)
+		// Only refusals are limited: whoever shares an address with one who
+		// guesses keeps working.
+		if wait, ok := s.failures.take(network(c.ClientIP())); !ok {
+			return tooMany(wait, "refused credentials from your address")
+		}
 		return p
 	}
 	if err != nil {

@@ -37,13 +37,6 @@ func (l *limiter) take(key string) (wait time.Duration, ok bool) {
 	return l.wait(b, now), false
 }
 
-// empty says whether there is no token, without using one.
-func (l *limiter) empty(key string) (wait time.Duration, empty bool) {
-	now := l.now()
-	b := l.bucket(key)
-	return l.wait(b, now), b.TokensAt(now) < 1
-}
-
 func (l *limiter) wait(b *rate.Limiter, now time.Time) time.Duration {
 	missing := max(1-b.TokensAt(now), 0)
 	return max(time.Duration(missing/float64(l.every)*float64(time.Second)), time.Second)

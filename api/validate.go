@@ -72,7 +72,7 @@ func (op *operation) validate(c *gin.Context) (tenant *string, err error) {
 		p, ok := op.query[name]
 		switch {
 		case !ok && name == "tenant_id":
-			return nil, newProblem(kindTenantGiven, "This is not about one tenant: leave tenant_id out.")
+			return nil, newProblem(kindTenantGiven, "tenant_id does not belong into the query here; a write names it in the body.")
 		case !ok:
 			errs = append(errs, unknown(name, op.query))
 		case len(values) > 1:

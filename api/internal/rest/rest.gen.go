@@ -561,11 +561,19 @@ type Histogram struct {
 
 // IngestAccounting defines model for IngestAccounting.
 type IngestAccounting struct {
-	Duplicates  int64          `json:"duplicates"`
+	// Duplicates Events and lines dropped because their id was there already.
+	Duplicates int64 `json:"duplicates"`
+
+	// Occurrences What the stored events stand for: a line that says it was repeated N times counts N.
+	Occurrences int64 `json:"occurrences"`
+
+	// Quarantined Lines.
 	Quarantined int64          `json:"quarantined"`
 	Received    int64          `json:"received"`
 	Sources     []SourceCounts `json:"sources"`
-	Stored      int64          `json:"stored"`
+
+	// Stored Events.
+	Stored int64 `json:"stored"`
 
 	// TenantId A tenant's immutable id.
 	TenantId TenantSlug `json:"tenant_id"`
@@ -751,11 +759,12 @@ type SeverityCounts struct {
 type SourceCounts struct {
 	Duplicates int64 `json:"duplicates"`
 
-	// First Earliest event time.
+	// First The first hour of arrival.
 	First *time.Time `json:"first"`
 
-	// Last Latest event time.
+	// Last The last hour of arrival.
 	Last        *time.Time `json:"last"`
+	Occurrences int64      `json:"occurrences"`
 	Quarantined int64      `json:"quarantined"`
 	Source      string     `json:"source"`
 	Stored      int64      `json:"stored"`
@@ -1090,7 +1099,7 @@ type GetHistogramParams struct {
 	// To Events before this time.
 	To *To `form:"to,omitempty" json:"to,omitempty"`
 
-	// Buckets About how many buckets; their width is rounded up to a round one.
+	// Buckets About how many buckets.
 	Buckets *int `form:"buckets,omitempty" json:"buckets,omitempty"`
 }
 
@@ -1141,6 +1150,12 @@ type ListQuarantineParams struct {
 
 	// Limit Items per page, at most 500.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// DeleteSessionParams defines parameters for DeleteSession.
+type DeleteSessionParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
 }
 
 // StreamAlertsParams defines parameters for StreamAlerts.
@@ -1290,7 +1305,7 @@ type ServerInterface interface {
 	ListQuarantine(c *gin.Context, params ListQuarantineParams)
 	// DeleteSession Sign out
 	// (DELETE /api/v1/session)
-	DeleteSession(c *gin.Context)
+	DeleteSession(c *gin.Context, params DeleteSessionParams)
 	// GetSession Who am I
 	// (GET /api/v1/session)
 	GetSession(c *gin.Context)
@@ -2164,6 +2179,33 @@ func (siw *ServerInterfaceWrapper) ListQuarantine(c *gin.Context) {
 // DeleteSession operation middleware
 func (siw *ServerInterfaceWrapper) DeleteSession(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteSessionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2171,7 +2213,7 @@ func (siw *ServerInterfaceWrapper) DeleteSession(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.DeleteSession(c)
+	siw.Handler.DeleteSession(c, params)
 }
 
 // GetSession operation middleware
@@ -3058,6 +3100,7 @@ func (response ListQuarantine200JSONResponse) VisitListQuarantineResponse(w http
 }
 
 type DeleteSessionRequestObject struct {
+	Params DeleteSessionParams
 }
 
 type DeleteSessionResponseObject interface {
@@ -3912,8 +3955,10 @@ func (sh *strictHandler) ListQuarantine(ctx *gin.Context, params ListQuarantineP
 }
 
 // DeleteSession operation middleware
-func (sh *strictHandler) DeleteSession(ctx *gin.Context) {
+func (sh *strictHandler) DeleteSession(ctx *gin.Context, params DeleteSessionParams) {
 	var request DeleteSessionRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.DeleteSession(ctx, request.(DeleteSessionRequestObject))
