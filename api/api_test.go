@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-
 )
 
 // TestAllReadsKeepTheContract asks every reading operation for a full and for
