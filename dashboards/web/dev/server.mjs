@@ -21,14 +21,14 @@ const people = {
   "auditor@shalom.example": ["tenant_auditor", ["shalom"], "No Events"],
 };
 const keys = [
-  { id: "0195f3a0-0000-7abc-8def-000000000001", tenant_id: "acme", kind: "ingest", name: "production web servers", role: "ingest", hint: "twi_7f3a", created_at: new Date(NOW - 9e8).toISOString(), expires_at: null, last_used_at: new Date(NOW - 4000).toISOString() },
-  { id: "0195f3a0-0000-7abc-8def-000000000002", tenant_id: "globex", kind: "api", name: hostile.script, role: "tenant_auditor", hint: "twk_91cc", created_at: new Date(NOW - 5e8).toISOString(), expires_at: new Date(NOW + 5e9).toISOString(), last_used_at: null },
+  { id: "0195f3a0-0000-7abc-8def-000000000001", tenant_id: "acme", kind: "ingest", name: "production web servers", role: "ingest", created_at: new Date(NOW - 9e8).toISOString(), expires_at: null, last_used_at: new Date(NOW - 4000).toISOString() },
+  { id: "0195f3a0-0000-7abc-8def-000000000002", tenant_id: "globex", kind: "api", name: hostile.script, role: "tenant_auditor", created_at: new Date(NOW - 5e8).toISOString(), expires_at: new Date(NOW + 5e9).toISOString(), last_used_at: null },
 ];
-const hooks = [{ id: "0195f3a0-0000-7abc-8def-0000000000aa", tenant_id: "acme", name: "Splunk production", url: "https://siem.example/hooks/tenantwatch", enabled: true, created_at: new Date(NOW - 8e8).toISOString() }];
+const hooks = [{ id: "0195f3a0-0000-7abc-8def-0000000000aa", tenant_id: "acme", name: "Splunk production", url: "https://siem.example/hooks/tenantwatch", status: "active", failures: 0, failing_since: null, created_at: new Date(NOW - 8e8).toISOString() }];
 const deliveries = alerts.slice(0, 40).map((a, i) => ({
-  id: `msg_${i}`, webhook_id: hooks[0].id, alert_id: a.id, seq: a.seq,
+  webhook_id: hooks[0].id, alert_id: a.id, revision: a.revision, seq: a.seq,
   status: i === 0 ? "pending" : i === 9 ? "dead" : "delivered", attempts: i === 0 ? 3 : i === 9 ? 24 : 1, created_at: a.last_seen,
-  next_attempt_at: i === 0 ? new Date(NOW + 60_000).toISOString() : null, delivered_at: i === 0 || i === 9 ? null : a.last_seen,
+  finished_at: i === 0 ? null : a.last_seen,
   response_status: i === 0 ? 503 : i === 9 ? null : 204, error: i === 0 ? "503 Service Unavailable" : i === 9 ? `dial tcp: connection refused ${hostile.ansi}` : null,
 }));
 const quarantine = Array.from({ length: 60 }, (_, i) => ({
@@ -38,6 +38,9 @@ const quarantine = Array.from({ length: 60 }, (_, i) => ({
   raw: i % 4 === 1 ? `${hostile.ansi} ${hostile.script} ${hostile.bidi}` : `??? sshd[11${i}]: Failed pass`,
 }));
 
+const READ = ["events:read", "alerts:read", "tenants:read"];
+const ADMIN = [...READ, "events:export", "quarantine:read", "alerts:triage", "webhooks:read", "webhooks:manage", "keys:read", "keys:manage"];
+const PERMISSIONS = { platform_admin: ADMIN, tenant_admin: ADMIN, soc_reader: READ, soc_analyst: [...READ, "events:export", "quarantine:read", "alerts:triage", "webhooks:read"], tenant_auditor: [...READ, "events:export", "quarantine:read"] };
 const sessions = new Map();
 const streams = new Set();
 let next = 1;
@@ -108,7 +111,7 @@ async function api(req, res, url) {
     const by = (list, f) => list.filter(f).length;
     const day = (t) => ev.filter((e) => (!t || e.tenant_id === t) && Date.parse(e.time) > NOW - 864e5);
     return json(res, 200, {
-      alerts: { open: open.length, unassigned: by(open, (a) => !a.triage.assignee), by_severity: Object.fromEntries(["informational", "low", "medium", "high", "critical"].map((s) => [s, by(open, (a) => a.severity === s)])) },
+      alerts: { open: open.length, by_severity: Object.fromEntries(["informational", "low", "medium", "high", "critical"].map((s) => [s, by(open, (a) => a.severity === s)])) },
       events: { last_24h: day().length * 61, failures_24h: by(day(), (e) => e.outcome === "failure") * 61, latest: ev[0]?.time ?? null },
       budget: { per_tenant_per_day: 5, raised_24h: by(seen, (a) => Date.parse(a.last_seen) > NOW - 864e5) },
       tenants: scope
@@ -130,7 +133,8 @@ async function api(req, res, url) {
     if (!a) return problem(res, 404, "Not found", "There is no such object.");
     if (m[2] === "events") return json(res, 200, { items: events.filter((e) => e.tenant_id === a.tenant_id && a.event_ids.includes(e.id)).reverse() });
     if (m[2] === "triage") {
-      const patch = await bodyOf(req);
+      const { tenant_id: whose, ...patch } = await bodyOf(req);
+      if (multi !== (whose !== undefined)) return problem(res, 400, "tenant_id", "Name it in the body if your role covers several tenants, and only then.");
       if (!req.headers["if-match"]) return problem(res, 428, "Precondition required", "If-Match is missing.");
       if (req.headers["if-match"] !== tag(a)) return problem(res, 412, "Precondition failed", "The alert changed since.");
       Object.assign(a.triage, patch, { version: a.triage.version + 1, updated_at: new Date().toISOString() });
@@ -179,7 +183,7 @@ async function api(req, res, url) {
   }
   if (path === "/keys" && req.method === "POST") {
     const b = await bodyOf(req);
-    const key = { id: `0195f3a0-0000-7abc-8def-${String(next++).padStart(12, "0")}`, tenant_id: b.tenant_id ?? mine[0], kind: b.kind, name: b.name, role: b.kind === "ingest" ? "ingest" : b.role, hint: "twi_new1", created_at: new Date().toISOString(), expires_at: null, last_used_at: null };
+    const key = { id: `0195f3a0-0000-7abc-8def-${String(next++).padStart(12, "0")}`, tenant_id: b.tenant_id ?? mine[0], kind: b.kind, name: b.name, role: b.kind === "ingest" ? "ingest" : b.role, created_at: new Date().toISOString(), expires_at: null, last_used_at: null };
     keys.unshift(key);
     return json(res, 201, { key, secret: "twi_new1_4pQ9v7XhJ2mN8sLwR5tY" });
   }
@@ -187,7 +191,7 @@ async function api(req, res, url) {
   if (path === "/webhooks" && req.method === "POST") {
     const b = await bodyOf(req);
     if (b.url.includes("127.0.0.1")) return problem(res, 400, "Bad request", "", [{ field: "url", message: "the address is not allowed: it is on a private network" }]);
-    const webhook = { id: `0195f3a0-0000-7abc-8def-${String(next++).padStart(12, "0")}`, tenant_id: b.tenant_id ?? mine[0], name: b.name ?? "", url: b.url, enabled: true, created_at: new Date().toISOString() };
+    const webhook = { id: `0195f3a0-0000-7abc-8def-${String(next++).padStart(12, "0")}`, tenant_id: b.tenant_id ?? mine[0], name: b.name ?? "", url: b.url, status: "active", failures: 0, failing_since: null, created_at: new Date().toISOString() };
     hooks.unshift(webhook);
     return json(res, 201, { webhook, secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" });
   }
@@ -212,7 +216,7 @@ async function api(req, res, url) {
 
   function session(who) {
     const [r, set, name] = people[who];
-    return { user: { id: who, email: who, name, role: r }, tenants: tenants.filter((t) => set.includes(t.id)), multi_tenant: !r.startsWith("tenant_"), permissions: [], csrf: `csrf-${who}` };
+    return { user: { id: who, email: who, name, role: r }, tenants: tenants.filter((t) => set.includes(t.id)), multi_tenant: !r.startsWith("tenant_"), permissions: PERMISSIONS[r], csrf: `csrf-${who}` };
   }
 }
 

@@ -1,6 +1,6 @@
 /* Who is signed in. Pages below the shell may rely on there being a session. */
 import { createContext, use } from "react";
-import { can, type Ability } from "./lib/roles";
+import { can, type Permission } from "./lib/roles";
 import type { Session } from "./api/types";
 
 export const SessionContext = createContext<Session | undefined>(undefined);
@@ -11,8 +11,8 @@ export function useSession(): Session {
   return s;
 }
 
-export function useCan(a: Ability): boolean {
-  return can(useSession(), a);
+export function useCan(p: Permission): boolean {
+  return can(useSession(), p);
 }
 
 /** The tenant a page looks at: the only one, or the one in the URL; undefined means all of them. */

@@ -504,8 +504,6 @@ export interface components {
         AlertCounts: {
             /** Format: int64 */
             open: number;
-            /** Format: int64 */
-            unassigned: number;
             by_severity: components["schemas"]["SeverityCounts"];
         };
         SeverityCounts: {
@@ -534,6 +532,7 @@ export interface components {
         };
         Budget: {
             /**
+             * Format: double
              * @description The expected number of alerts a day that is not exceeded without an attack.
              * @example 5
              */
@@ -563,7 +562,7 @@ export interface components {
             next: string | null;
             /**
              * Format: int64
-             * @description How many match in all.
+             * @description How many match in all, counted up to 100,000. With after_seq, how many are on this page.
              */
             total: number;
         };
@@ -584,12 +583,16 @@ export interface components {
             /** Format: date-time */
             raised_at_event_time: string;
             /**
+             * Format: double
              * @description At most three decimals.
              * @example 87.125
              */
             score: number;
             severity: components["schemas"]["Severity"];
-            /** @example 1.3e-9 */
+            /**
+             * Format: double
+             * @example 1.3e-9
+             */
             p_value: number;
             detectors: components["schemas"]["Contribution"][];
             /**
@@ -643,8 +646,11 @@ export interface components {
              * @example 61200
              */
             contribution: number;
+            /** Format: double */
             observed: number;
+            /** Format: double */
             expected: number;
+            /** Format: double */
             p_value: number;
             /** @example failed sign-ins in 1 h */
             unit?: string;
@@ -660,9 +666,13 @@ export interface components {
         PlotPoint: {
             /** Format: date-time */
             t: string;
+            /** Format: double */
             observed: number;
+            /** Format: double */
             expected: number;
+            /** Format: double */
             lower: number;
+            /** Format: double */
             upper: number;
         };
         Triage: {
@@ -737,7 +747,9 @@ export interface components {
              */
             country?: string;
             city?: string;
+            /** Format: double */
             latitude?: number;
+            /** Format: double */
             longitude?: number;
             /** Format: int64 */
             asn?: number;
@@ -752,7 +764,10 @@ export interface components {
             bytes_in?: number;
             /** Format: int64 */
             bytes_out?: number;
-            /** @description Milliseconds. */
+            /**
+             * Format: double
+             * @description Milliseconds.
+             */
             duration?: number;
             /**
              * Format: int64
@@ -777,7 +792,10 @@ export interface components {
             from: string | null;
             /** Format: date-time */
             to: string | null;
-            /** @description The width of a bucket. */
+            /**
+             * Format: double
+             * @description The width of a bucket.
+             */
             step_seconds: number;
             buckets: components["schemas"]["Bucket"][];
             /** Format: int64 */
@@ -842,15 +860,13 @@ export interface components {
             next: string | null;
         };
         Key: {
-            /** Format: uuid */
+            /** @description Also a part of the secret, after its prefix. */
             id: string;
             tenant_id: components["schemas"]["TenantSlug"];
             kind: components["schemas"]["KeyKind"];
             name: string;
             /** @enum {string} */
             role: "ingest" | "tenant_admin" | "tenant_auditor";
-            /** @description The first characters of the secret, to tell keys apart. */
-            hint: string;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -886,15 +902,25 @@ export interface components {
             next: string | null;
         };
         Webhook: {
-            /** Format: uuid */
             id: string;
             tenant_id: components["schemas"]["TenantSlug"];
             name: string;
             /** Format: uri */
             url: string;
-            enabled: boolean;
+            /**
+             * @description gone: the endpoint answered 410.
+             * @enum {string}
+             */
+            status: "active" | "paused" | "gone";
             /** Format: date-time */
             created_at: string;
+            /**
+             * Format: int64
+             * @description In a row.
+             */
+            failures: number;
+            /** Format: date-time */
+            failing_since: string | null;
         };
         WebhookCreate: {
             tenant_id?: components["schemas"]["TenantSlug"];
@@ -911,28 +937,28 @@ export interface components {
             items: components["schemas"]["Delivery"][];
             next: string | null;
         };
+        /** @description One revision of an alert owed to one endpoint. */
         Delivery: {
-            /** @description The webhook-id header. */
-            id: string;
-            /** Format: uuid */
             webhook_id: string;
-            /** Format: uuid */
             alert_id: string;
             /** Format: int64 */
+            revision: number;
+            /** Format: int64 */
             seq: number;
-            /** @enum {string} */
+            /**
+             * @description dead: given up, until somebody asks for redelivery.
+             * @enum {string}
+             */
             status: "pending" | "delivered" | "dead";
-            /** Format: int32 */
+            /** Format: int64 */
             attempts: number;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
-            next_attempt_at: string | null;
-            /** Format: date-time */
-            delivered_at: string | null;
+            finished_at: string | null;
             /**
              * Format: int32
-             * @description Of the last attempt.
+             * @description Of the last attempt; null when there was no answer.
              */
             response_status: number | null;
             /** @description Of the last attempt. */
@@ -1015,6 +1041,12 @@ export interface components {
         FindingHour: {
             /** Format: date-time */
             hour: string;
+            counts: components["schemas"]["FindingCounts"];
+            detectors: components["schemas"]["DetectorFindings"][];
+        };
+        DetectorFindings: {
+            /** @example novelty */
+            detector: string;
             counts: components["schemas"]["FindingCounts"];
         };
         /** @description The data of an `alert` message on the stream; read the alert for the rest. */
@@ -1145,12 +1177,12 @@ export interface components {
         /** @description The tenant of the object, when the body does not name it. Only for roles with several tenants. */
         TenantIDDelete: components["schemas"]["TenantSlug"];
         /**
-         * @description The alert's id. An id that is no UUID answers as a missing one.
+         * @description The alert's id. An id of another form answers as a missing one.
          * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
          */
         AlertID: string;
         /**
-         * @description The object's id. An id that is no UUID answers as a missing one.
+         * @description The object's id. An id of another form answers as a missing one.
          * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
          */
         ObjectID: string;
@@ -1312,10 +1344,10 @@ export interface operations {
                  *     ]
                  */
                 status?: components["schemas"]["TriageStatus"][];
-                /** @description Only these states, separated by commas; by default all but retracted. */
-                state?: components["schemas"]["AlertState"][];
+                /** @description Also the ones that late events explained away. */
+                retracted?: boolean;
                 /**
-                 * @description Words that must occur in title, reason, entity or technique, whatever their case.
+                 * @description A text that occurs in title, reason or entity, whatever its case.
                  * @example alice
                  */
                 q?: string;
@@ -1361,7 +1393,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The alert's id. An id that is no UUID answers as a missing one.
+                 * @description The alert's id. An id of another form answers as a missing one.
                  * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
                  */
                 id: components["parameters"]["AlertID"];
@@ -1403,7 +1435,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The alert's id. An id that is no UUID answers as a missing one.
+                 * @description The alert's id. An id of another form answers as a missing one.
                  * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
                  */
                 id: components["parameters"]["AlertID"];
@@ -1442,7 +1474,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The alert's id. An id that is no UUID answers as a missing one.
+                 * @description The alert's id. An id of another form answers as a missing one.
                  * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
                  */
                 id: components["parameters"]["AlertID"];
@@ -1844,7 +1876,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The object's id. An id that is no UUID answers as a missing one.
+                 * @description The object's id. An id of another form answers as a missing one.
                  * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
                  */
                 id: components["parameters"]["ObjectID"];
@@ -1953,7 +1985,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The object's id. An id that is no UUID answers as a missing one.
+                 * @description The object's id. An id of another form answers as a missing one.
                  * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
                  */
                 id: components["parameters"]["ObjectID"];
@@ -1993,7 +2025,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The object's id. An id that is no UUID answers as a missing one.
+                 * @description The object's id. An id of another form answers as a missing one.
                  * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
                  */
                 id: components["parameters"]["ObjectID"];

@@ -17,7 +17,9 @@ export function patchLists(queries: QueryClient, alert: Alert): void {
 
 export interface Change {
   id: string;
-  patch: TriagePatch;
+  /** The alert's tenant, for a role with several: a write names whose it is. */
+  tenant: string | undefined;
+  patch: Omit<TriagePatch, "tenant_id">;
   /** The tag of what the person saw; the newest is fetched when it is not known. */
   seen?: AlertWithTag | undefined;
 }
@@ -32,12 +34,12 @@ interface Hooks {
 export function useTriage({ done, conflict, failed }: Hooks) {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: async ({ id, patch, seen }: Change): Promise<AlertWithTag> => {
+    mutationFn: async ({ id, tenant, patch, seen }: Change): Promise<AlertWithTag> => {
       const etag = seen?.etag || (await fetchAlert(id)).etag;
       const { data, response } = await answer(
         client.PATCH("/api/v1/alerts/{id}/triage", {
           params: { path: { id }, header: { "If-Match": etag } },
-          body: patch,
+          body: { ...patch, ...(tenant ? { tenant_id: tenant } : {}) },
         }),
       );
       return { alert: data, etag: response.headers.get("ETag") ?? "" };
@@ -47,8 +49,7 @@ export function useTriage({ done, conflict, failed }: Hooks) {
       await queries.cancelQueries({ queryKey: key });
       const before = queries.getQueryData(key);
       if (before) {
-        const { tenant_id: _, ...triage } = patch;
-        const alert = { ...before.alert, triage: { ...before.alert.triage, ...triage } };
+        const alert = { ...before.alert, triage: { ...before.alert.triage, ...patch } };
         queries.setQueryData(key, { ...before, alert });
         patchLists(queries, alert);
       }

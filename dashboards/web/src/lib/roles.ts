@@ -1,15 +1,16 @@
 /* What a session may do here. The server decides; this only hides what it would refuse. */
 import type { Role, Session } from "../api/types";
 
-export type Ability = "triage" | "audit" | "keys" | "webhooks" | "quarantine";
-
-const BY_ROLE: Record<Role, Ability[]> = {
-  platform_admin: ["triage", "audit", "keys", "webhooks", "quarantine"],
-  soc_analyst: ["triage", "audit", "quarantine"],
-  soc_reader: ["audit"],
-  tenant_admin: ["triage", "audit", "keys", "webhooks", "quarantine"],
-  tenant_auditor: ["audit"],
-};
+/** The permissions this application asks for, by the server's names. */
+export type Permission =
+  | "alerts:triage"
+  | "events:read"
+  | "events:export"
+  | "quarantine:read"
+  | "keys:read"
+  | "keys:manage"
+  | "webhooks:read"
+  | "webhooks:manage";
 
 export const ROLE_NAMES: Record<Role, string> = {
   platform_admin: "Platform admin",
@@ -19,6 +20,4 @@ export const ROLE_NAMES: Record<Role, string> = {
   tenant_auditor: "Tenant auditor",
 };
 
-export function can(s: Session, a: Ability): boolean {
-  return BY_ROLE[s.user.role]?.includes(a) ?? false;
-}
+export const can = (s: Pick<Session, "permissions">, p: Permission): boolean => s.permissions.includes(p);

@@ -51,7 +51,7 @@ export default function AlertPage() {
   if (!found.data) {
     if (asApiError(found.error).status === 404)
       return (
-        <Empty icon={IconBell} title="There is no such alert">
+        <Empty page icon={IconBell} title="There is no such alert">
           <p>It may have been deleted, or it belongs to a tenant you may not see.</p>
           <Button variant="default" renderRoot={(p) => <Link to="/alerts" {...p} />}>
             To the alerts
@@ -183,7 +183,7 @@ function Pager({ id }: { id: string }) {
 function TriageBar({ seen }: { seen: AlertWithTag }) {
   const a = seen.alert;
   const session = useSession();
-  const may = useCan("triage");
+  const may = useCan("alerts:triage");
   const say = useToast();
   const [lost, setLost] = useState<{ patch: TriagePatch; now: AlertWithTag }>();
   const change = useTriage({
@@ -193,7 +193,7 @@ function TriageBar({ seen }: { seen: AlertWithTag }) {
   });
   const save = (patch: TriagePatch, on = seen) => {
     setLost(undefined);
-    change.mutate({ id: a.id, patch, seen: on });
+    change.mutate({ id: a.id, tenant: session.multi_tenant ? a.tenant_id : undefined, patch, seen: on });
   };
   const { status, verdict, assignee } = a.triage;
   const me = session.user.email || session.user.name;
@@ -289,7 +289,8 @@ function TriageBar({ seen }: { seen: AlertWithTag }) {
 }
 
 function Evidence({ a }: { a: Alert }) {
-  const found = useQuery(alertEventsQuery(a.id, a.revision));
+  const may = useCan("events:read");
+  const found = useQuery({ ...alertEventsQuery(a.id, a.revision), enabled: may });
   const [open, setOpen] = useState<string>();
   const { multi_tenant: multi } = useSession();
   const rows = found.data?.items ?? [];
@@ -310,7 +311,9 @@ function Evidence({ a }: { a: Alert }) {
           All in the audit log
         </Link>
       </header>
-      {found.isPending ? (
+      {!may ? (
+        <Empty title="Events are not part of your role" />
+      ) : found.isPending ? (
         <SkeletonRows rows={5} height={36} />
       ) : found.isError ? (
         <Failed what="The events could not be read" error={found.error} retry={() => void found.refetch()} />

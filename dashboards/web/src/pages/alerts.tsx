@@ -11,7 +11,7 @@ import type { Alert } from "../api/types";
 import { count, plural } from "../lib/format";
 import { trail } from "../lib/trail";
 import { severities, SEVERITIES, STATUS_FILTERS, tidy, type AlertsSearch, type Severity, type StatusFilter } from "../lib/urlstate";
-import { useCan, useScope, useSession } from "../session";
+import { useCan, useScope } from "../session";
 import { EntityMark, SeverityMark, severityName, StatusMark, TenantMark } from "../ui/badges";
 import { IconBell, IconSearch, IconUp } from "../ui/icons";
 import { useKeys } from "../ui/keys";
@@ -28,8 +28,8 @@ const STATUS_LABELS: Record<StatusFilter, string> = { open: "Open", new: "New", 
 export default function Alerts() {
   const search = route.useSearch();
   const { multi, param } = useScope(search.tenant);
-  const session = useSession();
-  const triage = useCan("triage");
+  const keys = useCan("keys:manage");
+  const triage = useCan("alerts:triage");
   const navigate = useNavigate();
   const queries = useQueryClient();
   const say = useToast();
@@ -92,7 +92,7 @@ export default function Alerts() {
   const change = useTriage({
     done: (a, c) =>
       say(a.triage.status === "closed" ? "Alert closed" : "Alert opened again", {
-        action: { label: "Undo", run: () => change.mutate({ id: c.id, patch: { status: c.patch.status === "closed" ? "new" : "closed" } }) },
+        action: { label: "Undo", run: () => change.mutate({ id: c.id, tenant: c.tenant, patch: { status: c.patch.status === "closed" ? "new" : "closed" } }) },
       }),
     conflict: () => say("Somebody changed this alert at the same moment. It now shows their change; yours was not saved.", { bad: true }),
     failed: (e) => say(`Not saved: ${e.message}`, { bad: true }),
@@ -108,7 +108,7 @@ export default function Alerts() {
     r: refresh,
     "/": () => input.current?.focus(),
     e: () => {
-      if (current && triage) change.mutate({ id: current.id, patch: { status: current.triage.status === "closed" ? "new" : "closed" } });
+      if (current && triage) change.mutate({ id: current.id, tenant: multi ? current.tenant_id : undefined, patch: { status: current.triage.status === "closed" ? "new" : "closed" } });
     },
     Escape: () => setActive(undefined),
   });
@@ -177,7 +177,7 @@ export default function Alerts() {
               </Button>
             </Empty>
           ) : (
-            <NoAlerts keys={session.user.role === "platform_admin" || session.user.role === "tenant_admin"} />
+            <NoAlerts keys={keys} />
           )
         ) : (
           <DataTable
@@ -186,7 +186,7 @@ export default function Alerts() {
             columns={columns}
             rowKey={(a) => a.id}
             rowHeight={54}
-            compactHeight={104}
+            compactHeight={90}
             compact={(a) => <Compact a={a} tenant={multi && !param} />}
             active={active}
             onActive={setActive}
@@ -246,7 +246,9 @@ function Compact({ a, tenant }: { a: Alert; tenant: boolean }) {
             <TenantMark id={a.tenant_id} /> <span className="cut" style={{ maxWidth: 90 }}>{a.tenant_id}</span>
           </span>
         )}
-        <StatusMark value={a.triage.status} verdict={a.triage.verdict} />
+        <span style={{ flex: "none" }}>
+          <StatusMark value={a.triage.status} verdict={a.triage.verdict} />
+        </span>
       </div>
     </div>
   );
@@ -262,7 +264,7 @@ function SearchBox({ value, onChange, ref }: { value: string; onChange: (q: stri
       size="xs"
       className="searchbox"
       aria-label="Search alerts"
-      placeholder="Title, reason, entity, technique"
+      placeholder="Title, reason, entity"
       maxLength={256}
       leftSection={<IconSearch size={14} aria-hidden />}
       rightSection={text ? <CloseButton size="xs" aria-label="Clear the search" onClick={() => (setText(""), onChange(""))} /> : <Kbd size="xs">/</Kbd>}

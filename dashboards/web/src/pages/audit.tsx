@@ -11,14 +11,14 @@ import { count } from "../lib/format";
 import { toggle } from "../lib/querylang";
 import { bounds } from "../lib/timerange";
 import { tidy, type AuditSearch } from "../lib/urlstate";
-import { useScope } from "../session";
+import { useCan, useScope } from "../session";
 import { EventCompact, eventColumns } from "../ui/events";
 import { FacetList } from "../ui/facets";
 import { Histogram } from "../ui/plots";
 import { IconDownload, IconRefresh, IconSearch } from "../ui/icons";
 import { useKeys } from "../ui/keys";
 import { QueryError, QueryInput } from "../ui/queryinput";
-import { Empty, Failed, SkeletonRows } from "../ui/states";
+import { Denied, Empty, Failed, SkeletonRows } from "../ui/states";
 import { DataTable } from "../ui/table";
 import { ChooseTenant } from "../ui/choosetenant";
 import { TimeRange } from "../ui/timerange";
@@ -31,7 +31,9 @@ const route = getRouteApi("/in/audit");
 export default function Audit() {
   const search = route.useSearch();
   const { multi, tenant, param } = useScope(search.tenant);
+  const may = useCan("events:read");
   useTitle(tenant ? `Audit log of ${tenant}` : "Audit log");
+  if (!may) return <Denied what="Audit logs" />;
   if (multi && !tenant) return <ChooseTenant what="The audit log is read one tenant at a time." />;
   return <Search key={tenant} search={search} param={param} />;
 }
@@ -42,6 +44,7 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
   const [draft, setDraft] = useState(q);
   useEffect(() => setDraft(q), [q]);
   const [now, setNow] = useState(() => Date.now());
+  const exporting = useCan("events:export");
   const [side, sides] = useDisclosure(false);
   const input = useRef<HTMLInputElement>(null);
   const [active, setActive] = useState<string | undefined>(search.event);
@@ -101,7 +104,7 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
         <div className="grow qwrap">
           <QueryInput ref={input} value={draft} onChange={setDraft} onSubmit={submit} scope={key} invalid={queryError !== undefined} />
         </div>
-        <Button size="sm" variant={draft.trim() === q ? "default" : "filled"} onClick={() => submit(draft)}>
+        <Button className="searchbtn" size="sm" variant={draft.trim() === q ? "default" : "filled"} onClick={() => submit(draft)}>
           Search
         </Button>
         <TimeRange value={search} onChange={(r) => (setNow(Date.now()), set({ range: undefined, from: undefined, to: undefined, ...r }))} />
@@ -110,6 +113,7 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
             <IconRefresh size={16} />
           </ActionIcon>
         </Tooltip>
+        {exporting && (
         <Menu position="bottom-end">
           <Menu.Target>
             <Button size="sm" variant="default" leftSection={<IconDownload size={15} />}>
@@ -126,6 +130,7 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
             </Menu.Item>
           </Menu.Dropdown>
         </Menu>
+        )}
       </div>
       {queryError && <QueryError q={q} error={queryError} apply={submit} />}
       {!problem && (

@@ -11,7 +11,7 @@ import { Confirm, More, Secret, useTenantField } from "../ui/admin";
 import { TenantMark } from "../ui/badges";
 import { CopyButton } from "../ui/copy";
 import { IconKey, IconPlus, IconTrash } from "../ui/icons";
-import { Empty, Failed, SkeletonRows } from "../ui/states";
+import { Denied, Empty, Failed, SkeletonRows } from "../ui/states";
 import { Txt } from "../ui/text";
 import { Time } from "../ui/time";
 import { useTitle } from "../ui/title";
@@ -22,7 +22,8 @@ const route = getRouteApi("/in/keys");
 export default function Keys() {
   const search = route.useSearch();
   const { multi, param } = useScope(search.tenant);
-  const may = useCan("keys");
+  const may = useCan("keys:read");
+  const manage = useCan("keys:manage");
   const list = useInfiniteQuery({ ...keysQuery(param), enabled: may });
   const rows = list.data?.pages.flatMap((p) => p.items) ?? [];
   const [creating, setCreating] = useState(false);
@@ -40,6 +41,7 @@ export default function Keys() {
     onError: (e) => say(`Not revoked: ${e.message}`, { bad: true }),
   });
 
+  if (!may) return <Denied what="Keys" />;
   return (
     <div className="doc">
       <header className="dochead">
@@ -47,9 +49,11 @@ export default function Keys() {
           <h1>Keys</h1>
           <p className="dim">Ingest keys push events to the collector; API tokens read this API. A key belongs to one tenant, and its events cannot land anywhere else.</p>
         </div>
-        <Button leftSection={<IconPlus size={14} />} onClick={() => setCreating(true)}>
-          New key
-        </Button>
+        {manage && (
+          <Button leftSection={<IconPlus size={14} />} onClick={() => setCreating(true)}>
+            New key
+          </Button>
+        )}
       </header>
       <section className="panel">
         {list.isPending ? (
@@ -59,7 +63,7 @@ export default function Keys() {
         ) : rows.length === 0 ? (
           <Empty icon={IconKey} title="No key yet">
             <p>Create an ingest key to send the first events; you get a curl line that works as it is.</p>
-            <Button onClick={() => setCreating(true)}>Create an ingest key</Button>
+            {manage && <Button onClick={() => setCreating(true)}>Create an ingest key</Button>}
           </Empty>
         ) : (
           <div className="tscroll" tabIndex={0} role="region" aria-label="Keys">
@@ -69,7 +73,7 @@ export default function Keys() {
                   <th>Name</th>
                   {multi && <th>Tenant</th>}
                   <th>Kind</th>
-                  <th>Secret begins</th>
+                  <th>Id, a part of the secret</th>
                   <th>Created</th>
                   <th>Last used</th>
                   <th>Expires</th>
@@ -92,7 +96,7 @@ export default function Keys() {
                       </td>
                     )}
                     <td>{k.kind === "ingest" ? "Ingest" : `API, ${k.role.replace("_", " ")}`}</td>
-                    <td className="mono dim">{k.hint}…</td>
+                    <td className="mono dim">{k.id}</td>
                     <td>
                       <Time at={k.created_at} />
                     </td>
@@ -103,9 +107,11 @@ export default function Keys() {
                       <Time at={k.expires_at} />
                     </td>
                     <td className="right">
-                      <Button size="compact-xs" variant="subtle" color="gray" leftSection={<IconTrash size={13} />} onClick={() => setDoomed(k)}>
-                        Revoke
-                      </Button>
+                      {manage && (
+                        <Button size="compact-xs" variant="subtle" color="gray" leftSection={<IconTrash size={13} />} onClick={() => setDoomed(k)}>
+                          Revoke
+                        </Button>
+                      )}
                     </td>
                   </tr>
                 ))}

@@ -26,7 +26,7 @@ export default function Overview() {
   const found = useQuery(overviewQuery(param));
   const filters = useMemo<AlertsSearch>(() => (param ? { tenant: param } : {}), [param]);
   const alerts = useInfiniteQuery(alertsQuery(filters));
-  const audit = useCan("audit");
+  const audit = useCan("events:read");
   useTitle("Overview");
   const keep = param ? { tenant: param } : {};
 
@@ -34,7 +34,7 @@ export default function Overview() {
   const d = found.data;
   if (d && session.tenants.length === 0 && d.tenants.length === 0)
     return (
-      <Empty icon={IconBuilding} title="No tenant yet">
+      <Empty page icon={IconBuilding} title="No tenant yet">
         <p>Push the first log lines; the tenant is created with them, and its first alerts appear here by themselves.</p>
         <pre className="code">tenantwatch ingest /var/log/auth.log --tenant acme --create</pre>
       </Empty>
@@ -65,13 +65,19 @@ export default function Overview() {
             <Skeleton h={56} />
           )}
         </div>
-        <Figure name="Unassigned" to="/alerts" search={keep} value={d && count(d.alerts.unassigned)} note={d && (d.alerts.unassigned === 0 ? "someone is on each" : "nobody is on them yet")} />
         <Figure
           name="Events, 24 h"
           to={audit ? "/audit" : "/alerts"}
           search={keep}
           value={d && compact(d.events.last_24h)}
-          note={d && `${compact(d.events.last_24h / 24)} an hour · ${share(d.events.failures_24h, d.events.last_24h)} failed`}
+          note={d && `${compact(d.events.last_24h / 24)} an hour`}
+        />
+        <Figure
+          name="Failures, 24 h"
+          to={audit ? "/audit" : "/alerts"}
+          search={audit ? { ...keep, q: "outcome:failure" } : keep}
+          value={d && compact(d.events.failures_24h)}
+          note={d && `${share(d.events.failures_24h, d.events.last_24h)} of all events`}
         />
         <Figure
           name="Alert budget used, 24 h"

@@ -12,7 +12,7 @@ import { ChooseTenant } from "../ui/choosetenant";
 import { CopyButton } from "../ui/copy";
 import { IconDone } from "../ui/icons";
 import { useKeys } from "../ui/keys";
-import { Empty, Failed, SkeletonRows } from "../ui/states";
+import { Denied, Empty, Failed, SkeletonRows } from "../ui/states";
 import { DataTable, type Column } from "../ui/table";
 import { Txt } from "../ui/text";
 import { Time } from "../ui/time";
@@ -33,13 +33,14 @@ export default function Quarantine() {
   const search = route.useSearch();
   const { multi, tenant, param } = useScope(search.tenant);
   useTitle("Quarantine");
+  const may = useCan("quarantine:read");
+  if (!may) return <Denied what="Quarantined lines" />;
   if (multi && !tenant) return <ChooseTenant what="The quarantine is read one tenant at a time." />;
   return <Lines key={tenant} param={param} />;
 }
 
 function Lines({ param }: { param: string | undefined }) {
-  const may = useCan("quarantine");
-  const list = useInfiniteQuery({ ...quarantineQuery(param), enabled: may });
+  const list = useInfiniteQuery(quarantineQuery(param));
   const rows = list.data?.pages.flatMap((p) => p.items) ?? [];
   const [active, setActive] = useState<string>();
   const [open, setOpen] = useState<QuarantinedLine>();

@@ -11,6 +11,7 @@ import { Empty, Failed, SkeletonRows } from "../ui/states";
 import { Txt } from "../ui/text";
 import { Time } from "../ui/time";
 import { useTitle } from "../ui/title";
+import { HookState } from "../ui/hookstate";
 
 const route = getRouteApi("/in/webhooks/$id");
 
@@ -39,6 +40,8 @@ export default function WebhookPage() {
           {hook && (
             <p className="dim wrap">
               <Txt value={hook.url} mono />
+              {" · "}
+              <HookState hook={hook} />
             </p>
           )}
         </div>
@@ -70,12 +73,12 @@ export default function WebhookPage() {
                   <th className="right">Attempts</th>
                   <th>Answer</th>
                   <th>Created</th>
-                  <th>Delivered or next</th>
+                  <th>Finished</th>
                 </tr>
               </thead>
               <tbody>
                 {rows.map((d) => (
-                  <Row key={d.id} d={d} />
+                  <Row key={`${d.alert_id}/${d.revision}`} d={d} />
                 ))}
               </tbody>
             </table>
@@ -100,6 +103,7 @@ function Row({ d }: { d: Delivery }) {
         <Link to="/alerts/$id" params={{ id: d.alert_id }} className="link mono" title={d.alert_id}>
           …{d.alert_id.slice(-8)}
         </Link>
+        {d.revision > 1 && <span className="dim">, revision {d.revision}</span>}
       </td>
       <td className="right">{d.seq}</td>
       <td className="right">{d.attempts}</td>
@@ -110,7 +114,7 @@ function Row({ d }: { d: Delivery }) {
       <td>
         <Time at={d.created_at} />
       </td>
-      <td>{d.delivered_at ? <Time at={d.delivered_at} /> : d.next_attempt_at ? <Time at={d.next_attempt_at} /> : <span className="dim">–</span>}</td>
+      <td>{d.finished_at ? <Time at={d.finished_at} /> : <span className="dim">not yet</span>}</td>
     </tr>
   );
 }

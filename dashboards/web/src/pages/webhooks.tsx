@@ -10,10 +10,11 @@ import { useCan, useScope } from "../session";
 import { Confirm, More, Secret, useTenantField } from "../ui/admin";
 import { TenantMark } from "../ui/badges";
 import { IconPlus, IconTrash, IconWebhook } from "../ui/icons";
-import { Empty, Failed, SkeletonRows } from "../ui/states";
+import { Denied, Empty, Failed, SkeletonRows } from "../ui/states";
 import { Txt } from "../ui/text";
 import { Time } from "../ui/time";
 import { useTitle } from "../ui/title";
+import { HookState } from "../ui/hookstate";
 import { useToast } from "../ui/toast";
 
 const route = getRouteApi("/in/webhooks");
@@ -21,7 +22,8 @@ const route = getRouteApi("/in/webhooks");
 export default function Webhooks() {
   const search = route.useSearch();
   const { multi, param } = useScope(search.tenant);
-  const may = useCan("webhooks");
+  const may = useCan("webhooks:read");
+  const manage = useCan("webhooks:manage");
   const list = useInfiniteQuery({ ...webhooksQuery(param), enabled: may });
   const rows = list.data?.pages.flatMap((p) => p.items) ?? [];
   const [creating, setCreating] = useState(false);
@@ -38,6 +40,7 @@ export default function Webhooks() {
     },
     onError: (e) => say(`Not removed: ${e.message}`, { bad: true }),
   });
+  if (!may) return <Denied what="Webhooks" />;
   return (
     <div className="doc">
       <header className="dochead">
@@ -45,9 +48,11 @@ export default function Webhooks() {
           <h1>Webhooks</h1>
           <p className="dim">Every alert of a tenant goes to these addresses, signed by Standard Webhooks, at least once and in order; a failed delivery is tried again.</p>
         </div>
-        <Button leftSection={<IconPlus size={14} />} onClick={() => setCreating(true)}>
-          New webhook
-        </Button>
+        {manage && (
+          <Button leftSection={<IconPlus size={14} />} onClick={() => setCreating(true)}>
+            New webhook
+          </Button>
+        )}
       </header>
       <section className="panel">
         {list.isPending ? (
@@ -57,7 +62,7 @@ export default function Webhooks() {
         ) : rows.length === 0 ? (
           <Empty icon={IconWebhook} title="No webhook yet">
             <p>Register the address of your SIEM and keep the signing secret; deliveries can be watched here.</p>
-            <Button onClick={() => setCreating(true)}>Register a webhook</Button>
+            {manage && <Button onClick={() => setCreating(true)}>Register a webhook</Button>}
           </Empty>
         ) : (
           <div className="tscroll" tabIndex={0} role="region" aria-label="Webhooks">
@@ -91,14 +96,18 @@ export default function Webhooks() {
                         </span>
                       </td>
                     )}
-                    <td>{w.enabled ? "Sending" : "Disabled"}</td>
+                    <td>
+                      <HookState hook={w} />
+                    </td>
                     <td>
                       <Time at={w.created_at} />
                     </td>
                     <td className="right">
-                      <Button size="compact-xs" variant="subtle" color="gray" leftSection={<IconTrash size={13} />} onClick={() => setDoomed(w)}>
-                        Remove
-                      </Button>
+                      {manage && (
+                        <Button size="compact-xs" variant="subtle" color="gray" leftSection={<IconTrash size={13} />} onClick={() => setDoomed(w)}>
+                          Remove
+                        </Button>
+                      )}
                     </td>
                   </tr>
                 ))}

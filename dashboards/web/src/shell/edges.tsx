@@ -24,7 +24,7 @@ export function RouteFailed({ error, reset }: ErrorComponentProps) {
 
 export const RouteMissing = () => (
   <main>
-    <Empty icon={IconSearch} title="There is no such page">
+    <Empty page icon={IconSearch} title="There is no such page">
       <p>The address may be mistyped, or the page has moved.</p>
       <Button variant="default" renderRoot={(props) => <Link to="/" {...props} />}>
         To the overview

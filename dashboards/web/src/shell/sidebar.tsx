@@ -29,10 +29,10 @@ export function Sidebar({ openHelp }: { openHelp: () => void }) {
   const items = [
     { to: "/", label: "Overview", icon: IconHome, show: true },
     { to: "/alerts", label: "Alerts", icon: IconBell, show: true, badge: data?.alerts.open },
-    { to: "/audit", label: "Audit log", icon: IconSearch, show: can(session, "audit") },
-    { to: "/quarantine", label: "Quarantine", icon: IconQuarantine, show: can(session, "quarantine"), section: "Data and access" },
-    { to: "/keys", label: "Keys", icon: IconKey, show: can(session, "keys"), section: "Data and access" },
-    { to: "/webhooks", label: "Webhooks", icon: IconWebhook, show: can(session, "webhooks"), section: "Data and access" },
+    { to: "/audit", label: "Audit log", icon: IconSearch, show: can(session, "events:read") },
+    { to: "/quarantine", label: "Quarantine", icon: IconQuarantine, show: can(session, "quarantine:read"), section: "Data and access" },
+    { to: "/keys", label: "Keys", icon: IconKey, show: can(session, "keys:read"), section: "Data and access" },
+    { to: "/webhooks", label: "Webhooks", icon: IconWebhook, show: can(session, "webhooks:read"), section: "Data and access" },
   ] as const;
   let section = "";
   return (

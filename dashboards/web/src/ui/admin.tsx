@@ -61,7 +61,7 @@ export function Confirm({ opened, close, run, title, verb, pending, children }: 
           <Button variant="default" onClick={close} data-autofocus>
             Cancel
           </Button>
-          <Button color="red.8" autoContrast={false} c="white" onClick={run} loading={pending}>
+          <Button color="red.8" onClick={run} loading={pending}>
             {verb}
           </Button>
         </div>

@@ -45,7 +45,7 @@ export const VERDICTS: Record<Verdict, string> = {
 export function StatusMark({ value, verdict }: { value: Status; verdict?: Verdict | null }) {
   const [Icon, name, color] = STATUS[value];
   return (
-    <span className="row" style={{ gap: 6, whiteSpace: "nowrap" }}>
+    <span className="row status" style={{ gap: 6, whiteSpace: "nowrap" }}>
       <Icon size={15} style={{ color, flex: "none" }} aria-hidden />
       <span className="cut">{value === "closed" && verdict ? VERDICTS[verdict] : name}</span>
     </span>

@@ -121,17 +121,18 @@ export default function BandPlot({ plot }: { plot: Plot }) {
         <span className="key">
           <i className="k-out" /> outside
         </span>
-        <Button
-          variant="default"
-          size="compact-xs"
-          style={{ visibility: zoomed ? "visible" : "hidden" }}
-          onClick={() => {
-            const xs = data[0];
-            chart.current?.setScale("x", { min: xs[0] ?? 0, max: xs[xs.length - 1] ?? 1 });
-          }}
-        >
-          Reset zoom
-        </Button>
+        {zoomed && (
+          <Button
+            variant="default"
+            size="compact-xs"
+            onClick={() => {
+              const xs = data[0];
+              chart.current?.setScale("x", { min: xs[0] ?? 0, max: xs[xs.length - 1] ?? 1 });
+            }}
+          >
+            Reset zoom
+          </Button>
+        )}
       </figcaption>
       <div
         ref={host}

@@ -16,7 +16,7 @@ export function ChooseTenant({ what }: { what: string }) {
   const to = useRouterState({ select: (s) => s.location.pathname });
   if (session.tenants.length === 0)
     return (
-      <Empty icon={IconBuilding} title="No tenant yet">
+      <Empty page icon={IconBuilding} title="No tenant yet">
         <p>The first log line pushed for a tenant creates what is to be seen here.</p>
         <pre className="code">tenantwatch ingest /var/log/auth.log --tenant acme --create</pre>
       </Empty>

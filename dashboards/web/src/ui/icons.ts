@@ -38,6 +38,7 @@ export { default as IconFile } from "@tabler/icons-react/dist/esm/icons/IconFile
 export { default as IconBuilding } from "@tabler/icons-react/dist/esm/icons/IconBuilding.mjs";
 export { default as IconServer } from "@tabler/icons-react/dist/esm/icons/IconServer.mjs";
 export { default as IconFingerprint } from "@tabler/icons-react/dist/esm/icons/IconFingerprint.mjs";
+export { default as IconLock } from "@tabler/icons-react/dist/esm/icons/IconLock.mjs";
 export { default as IconOff } from "@tabler/icons-react/dist/esm/icons/IconPlugConnectedX.mjs";
 export { default as IconProgress } from "@tabler/icons-react/dist/esm/icons/IconProgress.mjs";
 export { default as IconCircle } from "@tabler/icons-react/dist/esm/icons/IconCircle.mjs";

@@ -1,5 +1,6 @@
 /* Keyboard shortcuts of a page. Typing in a field is never a shortcut. */
 import { useEffect, useRef } from "react";
+import { flushSync } from "react-dom";
 
 export type KeyMap = Record<string, (e: KeyboardEvent) => void>;
 
@@ -24,7 +25,7 @@ export function useKeys(map: KeyMap): void {
       const f = ref.current[e.key];
       if (f) {
         e.preventDefault();
-        f(e);
+        flushSync(() => f(e)); // so that the next key, however fast, finds the page as it is now
       }
     };
     addEventListener("keydown", on);

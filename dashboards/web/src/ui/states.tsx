@@ -2,15 +2,17 @@
 import { Button, Skeleton } from "@mantine/core";
 import type { ComponentType, ReactNode } from "react";
 import { asApiError } from "../api/problem";
-import { IconAlertCircle, IconOff, IconRefresh, IconSearch } from "./icons";
+import { IconAlertCircle, IconLock, IconOff, IconRefresh, IconSearch } from "./icons";
 
 type IconType = ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
 
-export function Empty({ icon: Icon = IconSearch as IconType, title, children }: { icon?: IconType; title: string; children?: ReactNode }) {
+/** `page`: the state stands for the whole page, so its title is the page's heading. */
+export function Empty({ icon: Icon = IconSearch as IconType, title, page, children }: { icon?: IconType; title: string; page?: boolean; children?: ReactNode }) {
+  const H = page ? "h1" : "h2";
   return (
     <div className="state">
       <Icon size={28} stroke={1.5} aria-hidden />
-      <h2>{title}</h2>
+      <H>{title}</H>
       {children}
     </div>
   );
@@ -36,6 +38,13 @@ export function Failed({ error, retry, what }: { error: unknown; retry?: (() => 
     </div>
   );
 }
+
+/** For a page that was opened by its address and that the role has no use for. */
+export const Denied = ({ what }: { what: string }) => (
+  <Empty page icon={IconLock} title={`${what} are not part of your role`}>
+    <p>Ask an administrator of the tenant if you need them.</p>
+  </Empty>
+);
 
 export function SkeletonRows({ rows = 12, height = 44 }: { rows?: number; height?: number }) {
   return (

@@ -72,7 +72,12 @@ export function DataTable<T extends object>(p: Props<T>) {
 
   const at = active === undefined ? -1 : model.findIndex((r) => r.id === active);
   useEffect(() => {
-    if (at >= 0) virtual.scrollToIndex(at, { align: "auto" });
+    if (at < 0) return;
+    virtual.scrollToIndex(at, { align: "auto" });
+    // The list takes the focus with its row, so that Enter means the row and screen readers follow;
+    // never out of a dialog or from someone who is typing.
+    const f = document.activeElement;
+    if (!f || f === document.body || !f.closest("input,textarea,[role=dialog]")) box.current?.focus({ preventScroll: true });
   }, [at, virtual]);
 
   const tracks = narrow ? "1fr" : columns.map((c) => c.width).join(" ");
