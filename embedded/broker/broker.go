@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -125,6 +126,9 @@ func (b *Broker) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", logDir, err)
 	}
+	// kfake has read the whole log to open it: after a crash, about once its
+	// size in memory. Give that back now rather than some minutes later.
+	debug.FreeOSMemory()
 	// Per-topic settings would undo the above.
 	b.cluster.ControlKey(int16(kmsg.CreateTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.cluster.KeepControl()

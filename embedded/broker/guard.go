@@ -156,7 +156,7 @@ func (s *session) run() {
 	}()
 	err := s.requests()
 	s.close()
-	if aerr := <-answers; err == nil || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
+	if aerr := <-answers; errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
 		err = aerr
 	}
 	for _, rq := range s.pending { // what may have been written all the same

@@ -62,18 +62,18 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	var errs []error
 	if o.DataDir == "" {
-		errs = append(errs, errors.New("DataDir is required"))
+		errs = append(errs, errors.New("option DataDir is required"))
 	}
 	if len(o.Groups) == 0 {
-		errs = append(errs, errors.New("Groups is required: without it the log is never trimmed"))
+		errs = append(errs, errors.New("option Groups is required: without it the log is never trimmed"))
 	}
 	o.Groups = maps.Clone(o.Groups)
 	for topic, groups := range o.Groups {
 		if !validTopic(topic) {
-			errs = append(errs, fmt.Errorf("Groups: %q is no topic name", topic))
+			errs = append(errs, fmt.Errorf("option Groups: %q is no topic name", topic))
 		}
 		if len(groups) == 0 {
-			errs = append(errs, fmt.Errorf("Groups: topic %s has no group: leave it out to keep everything", topic))
+			errs = append(errs, fmt.Errorf("option Groups: topic %s has no group: leave it out to keep everything", topic))
 		}
 	}
 	switch o.Sync {
@@ -81,7 +81,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Sync = SyncAcks
 	case SyncAcks, SyncInterval:
 	default:
-		errs = append(errs, fmt.Errorf("Sync is %q: want %q or %q", o.Sync, SyncAcks, SyncInterval))
+		errs = append(errs, fmt.Errorf("option Sync is %q: want %q or %q", o.Sync, SyncAcks, SyncInterval))
 	}
 	if o.SyncEvery == 0 {
 		o.SyncEvery = 100 * time.Millisecond
@@ -99,13 +99,13 @@ func (o Options) withDefaults() (Options, error) {
 		o.MaxFrameBytes = 32 << 20
 	}
 	if o.SyncEvery < time.Millisecond || o.TrimEvery < time.Millisecond {
-		errs = append(errs, errors.New("SyncEvery and TrimEvery: want at least 1 ms"))
+		errs = append(errs, errors.New("options SyncEvery and TrimEvery: want at least 1 ms"))
 	}
 	if o.SegmentBytes < 4<<10 || o.SegmentBytes > 1<<30 {
-		errs = append(errs, fmt.Errorf("SegmentBytes is %d: want 4 KiB to 1 GiB", o.SegmentBytes))
+		errs = append(errs, fmt.Errorf("option SegmentBytes is %d: want 4 KiB to 1 GiB", o.SegmentBytes))
 	}
 	if o.MaxFrameBytes > 100<<20 || o.MaxMessageBytes > o.MaxFrameBytes {
-		errs = append(errs, fmt.Errorf("MaxFrameBytes is %d, MaxMessageBytes %d: want at most 100 MiB, and a frame no smaller than a message", o.MaxFrameBytes, o.MaxMessageBytes))
+		errs = append(errs, fmt.Errorf("option MaxFrameBytes is %d, MaxMessageBytes %d: want at most 100 MiB, and a frame no smaller than a message", o.MaxFrameBytes, o.MaxMessageBytes))
 	}
 	if o.Listen != "" {
 		if err := process.LoopbackOnly(o.Listen, "--broker-addr"); err != nil {

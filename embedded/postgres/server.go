@@ -81,7 +81,7 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 // prepare does all that needs no process and ends with the lock held.
 func prepare(ctx context.Context, opt Options) (*Server, error) {
 	if opt.DataDir == "" {
-		return nil, errors.New("DataDir is required")
+		return nil, errors.New("option DataDir is required")
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
@@ -93,7 +93,7 @@ func prepare(ctx context.Context, opt Options) (*Server, error) {
 		opt.MaxConnections = 100
 	}
 	if opt.MaxConnections < 10 {
-		return nil, fmt.Errorf("MaxConnections is %d: want at least 10", opt.MaxConnections)
+		return nil, fmt.Errorf("option MaxConnections is %d: want at least 10", opt.MaxConnections)
 	}
 	if opt.StartTimeout == 0 {
 		opt.StartTimeout = time.Minute
