@@ -25,7 +25,7 @@ type ChildOptions struct {
 	LibPath     string // libchdb.so
 	DataDir     string // made when missing; one child at a time
 	Addr        string // "127.0.0.1:port" (0: any free one) or "unix:/path"
-	MemoryLimit int64  // bytes for the engine; 0: DefaultMemoryLimit
+	MemoryLimit int64  // bytes for the whole process, at least 512 MiB; 0: DefaultMemoryLimit
 	MaxQueries  int    // statements at once; 0: DefaultMaxQueries
 	LogLevel    string // debug, info, warn (default), error, off: the engine's own log, a rotated file in DataDir
 	Logger      *slog.Logger
@@ -277,7 +277,7 @@ func serve(ctx context.Context, f *front, ln net.Listener, o ChildOptions) error
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       5 * time.Minute,
 		MaxHeaderBytes:    2 * maxSQL,
-		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()

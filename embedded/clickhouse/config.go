@@ -11,9 +11,12 @@ import (
 // Bounds of the settings a child accepts.
 const (
 	DefaultMemoryLimit = 1 << 30 // bytes
-	minMemoryLimit     = 384 << 20
-	DefaultMaxQueries  = 12
-	maxMaxQueries      = 256
+	minMemoryLimit     = 512 << 20
+	// What the process holds that the engine does not count: the library's own
+	// pages and the front's buffers; 210 MiB measured when idle.
+	uncountedMemory   = 224 << 20
+	DefaultMaxQueries = 12
+	maxMaxQueries     = 256
 )
 
 // layout is where things lie below the data directory.
@@ -48,7 +51,7 @@ func writeConfig(l layout, o ChildOptions) error {
 		put("count", 2)
 	})
 	put("timezone", "UTC")
-	put("max_server_memory_usage", o.MemoryLimit)
+	put("max_server_memory_usage", o.MemoryLimit-uncountedMemory)
 	put("mark_cache_size", mb(32))
 	put("uncompressed_cache_size", 0)
 	put("index_mark_cache_size", mb(8))
@@ -88,14 +91,15 @@ func writeConfig(l layout, o ChildOptions) error {
 // sessionArgs is the command line that every session of the engine is opened
 // with: where the store is, and the settings a statement starts from.
 func sessionArgs(l layout, o ChildOptions) []string {
+	counted := o.MemoryLimit - uncountedMemory
 	return []string{
 		"clickhouse",
 		"--path=" + l.store() + "/",
 		"--config-file=" + l.config(),
 		// One statement must not take all: what is larger goes to disk.
-		fmt.Sprintf("--max_memory_usage=%d", o.MemoryLimit/10*6),
-		fmt.Sprintf("--max_bytes_before_external_group_by=%d", o.MemoryLimit/4),
-		fmt.Sprintf("--max_bytes_before_external_sort=%d", o.MemoryLimit/4),
+		fmt.Sprintf("--max_memory_usage=%d", counted/10*7),
+		fmt.Sprintf("--max_bytes_before_external_group_by=%d", counted/4),
+		fmt.Sprintf("--max_bytes_before_external_sort=%d", counted/4),
 		"--async_insert=0",
 		"--fsync_metadata=1",
 		"--log_queries=0",

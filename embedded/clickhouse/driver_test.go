@@ -3,9 +3,6 @@ package clickhouse
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math"
-	"net"
 	"reflect"
 	"strings"
 	"testing"
@@ -13,7 +10,6 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/google/uuid"
 )
 
 // One engine serves all the tests that only read and write through it.
@@ -47,123 +43,11 @@ func TestDriver(t *testing.T) {
 	t.Run("database", func(t *testing.T) { testDatabase(t, e, c) })
 	t.Run("statements", func(t *testing.T) { testStatements(t, c) })
 	t.Run("front", func(t *testing.T) { testFront(t, e) })
-}
-
-// row holds a value of every type a table of log events needs.
-type row struct {
-	Str   string
-	LC    string
-	U8    uint8
-	U16   uint16
-	U32   uint32
-	U64   uint64
-	I64   int64
-	F64   float64
-	T     time.Time
-	D     time.Time
-	M     map[string]string
-	MLC   map[string]string
-	Arr   []string
-	ArrLC []string
-	NS    *string
-	NU    *uint64
-	NLC   *string
-	ID    uuid.UUID
-	IP    net.IP
-	E8    string
-	B     bool
-	FS    string
-}
-
-const rowColumns = `s String, lc LowCardinality(String), u8 UInt8, u16 UInt16, u32 UInt32, u64 UInt64, i64 Int64, f64 Float64,
-	t DateTime64(9, 'UTC'), d Date, m Map(String, String), mlc Map(LowCardinality(String), String), arr Array(String),
-	arrlc Array(LowCardinality(String)), ns Nullable(String), nu Nullable(UInt64), nlc LowCardinality(Nullable(String)),
-	id UUID, ip IPv6, e8 Enum8('unknown' = 0, 'success' = 1, 'fail''ure, (2)' = 2), b Bool, fs FixedString(3)`
-
-func (r *row) pointers() []any {
-	return []any{&r.Str, &r.LC, &r.U8, &r.U16, &r.U32, &r.U64, &r.I64, &r.F64, &r.T, &r.D, &r.M, &r.MLC, &r.Arr, &r.ArrLC, &r.NS, &r.NU, &r.NLC, &r.ID, &r.IP, &r.E8, &r.B, &r.FS}
-}
-
-func (r *row) values() []any {
-	var out []any
-	for _, p := range r.pointers() {
-		out = append(out, reflect.ValueOf(p).Elem().Interface())
-	}
-	return out
-}
-
-func sampleRows(n int) []row {
-	rows := make([]row, n)
-	enums := []string{"unknown", "success", "fail'ure, (2)"}
-	for i := range rows {
-		s, u, l := fmt.Sprintf("v%d\x00\n\"'\\ü__exception__\r\nCode: 1. ", i), uint64(math.MaxUint64)-uint64(i), fmt.Sprint("n", i%7)
-		r := row{
-			Str: s, LC: fmt.Sprint("k", i%300), U8: uint8(i), U16: uint16(i * 3), U32: uint32(i) * 70001, U64: u, I64: -int64(i), F64: float64(i) / 3,
-			T: time.Date(2026, 3, 1, 9, 15, 2, i*1001, time.UTC), D: time.Date(2026, 3, 1+i%28, 0, 0, 0, 0, time.UTC),
-			M: map[string]string{}, MLC: map[string]string{}, Arr: []string{}, ArrLC: []string{},
-			ID: uuid.NewSHA1(uuid.Nil, []byte(s)), IP: net.ParseIP(fmt.Sprintf("2001:db8::%x", i%0xffff)), E8: enums[i%3], B: i%2 == 0, FS: "abc",
-		}
-		for j := range i % 4 {
-			k := fmt.Sprintf("k%d", j)
-			r.M[k], r.MLC[k] = s, fmt.Sprint(j)
-			r.Arr, r.ArrLC = append(r.Arr, s), append(r.ArrLC, k)
-		}
-		if i%2 == 0 {
-			r.NS, r.NU = &s, &u
-		}
-		if i%3 == 0 {
-			r.NLC = &l
-		}
-		rows[i] = r
-	}
-	return rows
-}
-
-func testTypes(t *testing.T, c driver.Conn, table string) {
-	ctx := t.Context()
-	mustExec(t, c, "CREATE TABLE "+table+" (n UInt32, "+rowColumns+") ENGINE = MergeTree ORDER BY n")
-	want := sampleRows(1000)
-	b, err := c.PrepareBatch(ctx, "INSERT INTO "+table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range want {
-		if err := b.Append(append([]any{uint32(i)}, want[i].values()...)...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := b.Send(); err != nil {
-		t.Fatal(err)
-	}
-	rows, err := c.Query(ctx, "SELECT * EXCEPT n FROM "+table+" ORDER BY n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	n := 0
-	for ; rows.Next(); n++ {
-		var got row
-		if err := rows.Scan(got.pointers()...); err != nil {
-			t.Fatal(err)
-		}
-		if !reflect.DeepEqual(got, want[n]) {
-			t.Fatalf("row %d:\n got %+v\nwant %+v", n, got, want[n])
-		}
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if n != len(want) {
-		t.Fatalf("%d rows, want %d", n, len(want))
-	}
-	// No row at all must be an end, not an error.
-	empty, err := c.Query(ctx, "SELECT * FROM "+table+" WHERE n > 1000000")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer empty.Close()
-	if empty.Next() || empty.Err() != nil {
-		t.Fatal("row in an empty result, or", empty.Err())
+	// Statements that asked for more than there is were refused in time.
+	if peak := peakBytes(t, e.PID()); peak > DefaultMemoryLimit*11/10 {
+		t.Errorf("the child held %d MiB", peak>>20)
+	} else {
+		t.Logf("peak %d MiB", peak>>20)
 	}
 }
 
@@ -281,6 +165,9 @@ func testSettings(t *testing.T, c driver.Conn) {
 	// The engine as a whole stays below its limit too.
 	if got := codeOf(t, drain(with(clickhouse.Settings{"max_memory_usage": 0}), "SELECT length(groupArray(number)) FROM numbers(1000000000)")); got != 241 {
 		t.Error("max_server_memory_usage:", got)
+	}
+	if got := codeOf(t, drain(with(clickhouse.Settings{"max_memory_usage": 0}), "SELECT uniqExact(number) FROM numbers(100000000)")); got != 241 {
+		t.Error("max_server_memory_usage, many small pieces:", got)
 	}
 	if got := codeOf(t, drain(with(clickhouse.Settings{"no_such_setting": 1}), "SELECT 1")); got != 115 {
 		t.Error("unknown setting:", got)
@@ -443,7 +330,7 @@ func testStatements(t *testing.T, c driver.Conn) {
 	if got := one[string](t, c, "SELECT b FROM tw.st WHERE a = 7"); got != "seven" {
 		t.Error(got)
 	}
-	if err := c.AsyncInsert(t.Context(), "INSERT INTO tw.st (a) VALUES (99)", true); err != nil {
+	if err := c.Exec(clickhouse.Context(t.Context(), clickhouse.WithAsync(true)), "INSERT INTO tw.st (a) VALUES (99)"); err != nil {
 		t.Error(err)
 	}
 	if n := one[uint64](t, c, "SELECT count() FROM tw.st WHERE a = 99"); n != 1 {

@@ -43,7 +43,7 @@ type library struct {
 
 // queryAnalysis is chdb_query_analysis_v1.
 type queryAnalysis struct {
-	structSize, statements, flags, class uint32
+	structSize, statements, _, class uint32
 }
 
 // The classes of chdb_query_class that this package tells apart.

@@ -29,12 +29,18 @@ func (e *Engine) register(r prometheus.Registerer, took time.Duration) error {
 			return fmt.Errorf("clickhouse engine: register metrics: %w", err)
 		}
 	}
-	go func() {
-		<-e.done
+	unregister := func() {
 		for _, c := range all {
 			r.Unregister(c)
 		}
-	}()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.over {
+		unregister()
+	} else {
+		e.unregister = unregister
+	}
 	return nil
 }
 
