@@ -15,6 +15,9 @@ export function patchLists(queries: QueryClient, alert: Alert): void {
   );
 }
 
+/** Which tag one's own change made of which; by alert and tag. */
+const renewed = new Map<string, string>();
+
 export interface Change {
   id: string;
   /** The alert's tenant, for a role with several: a write names whose it is. */
@@ -34,15 +37,20 @@ interface Hooks {
 export function useTriage({ done, conflict, failed }: Hooks) {
   const queries = useQueryClient();
   return useMutation({
+    scope: { id: "triage" }, // one after the other
     mutationFn: async ({ id, tenant, patch, seen }: Change): Promise<AlertWithTag> => {
-      const etag = seen?.etag || (await fetchAlert(id)).etag;
+      let etag = seen?.etag || (await fetchAlert(id)).etag;
+      // Two quick changes of one's own are no conflict: the second was made on top of the first.
+      for (let next = renewed.get(`${id} ${etag}`); next; next = renewed.get(`${id} ${etag}`)) etag = next;
       const { data, response } = await answer(
         client.PATCH("/api/v1/alerts/{id}/triage", {
           params: { path: { id }, header: { "If-Match": etag } },
           body: { ...patch, ...(tenant ? { tenant_id: tenant } : {}) },
         }),
       );
-      return { alert: data, etag: response.headers.get("ETag") ?? "" };
+      const now = response.headers.get("ETag") ?? "";
+      if (now && now !== etag) renewed.set(`${id} ${etag}`, now);
+      return { alert: data, etag: now };
     },
     onMutate: async ({ id, patch }) => {
       const key = alertQuery(id).queryKey;

@@ -1,8 +1,7 @@
 /* Lines no parser could take, with the reason: nothing is dropped silently. */
-import "../styles/dialog";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { Drawer, CloseButton } from "@mantine/core";
+import { CloseButton } from "@mantine/core";
 import { useState } from "react";
 import { quarantineQuery } from "../api/queries";
 import type { QuarantinedLine } from "../api/types";
@@ -12,6 +11,7 @@ import { ChooseTenant } from "../ui/choosetenant";
 import { CopyButton } from "../ui/copy";
 import { IconDone } from "../ui/icons";
 import { useKeys } from "../ui/keys";
+import { Sheet } from "../ui/sheet";
 import { Denied, Empty, Failed, SkeletonRows } from "../ui/states";
 import { DataTable, type Column } from "../ui/table";
 import { Txt } from "../ui/text";
@@ -94,8 +94,8 @@ function Lines({ param }: { param: string | undefined }) {
           />
         )}
       </div>
-      <Drawer opened={open !== undefined} onClose={() => setOpen(undefined)} position="right" size={520} padding={0} withCloseButton={false} aria-label="Quarantined line" overlayProps={{ backgroundOpacity: 0.18 }}>
-        {open && (
+      {open && (
+        <Sheet label="Quarantined line" close={() => setOpen(undefined)} width={520}>
           <div className="drawer">
             <header>
               <div className="row">
@@ -140,8 +140,8 @@ function Lines({ param }: { param: string | undefined }) {
               </pre>
             </section>
           </div>
-        )}
-      </Drawer>
+        </Sheet>
+      )}
     </div>
   );
 }

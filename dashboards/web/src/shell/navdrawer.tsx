@@ -1,11 +1,10 @@
-import "../styles/dialog";
-import { Drawer } from "@mantine/core";
 import type { ReactNode } from "react";
+import { Sheet } from "../ui/sheet";
 
 export default function NavDrawer({ close, children }: { close: () => void; children: ReactNode }) {
   return (
-    <Drawer opened onClose={close} size={260} padding={0} withCloseButton={false} aria-label="Navigation">
+    <Sheet label="Navigation" close={close} side="left" width={260}>
       {children}
-    </Drawer>
+    </Sheet>
   );
 }

@@ -1,6 +1,5 @@
 /* One event in full, fetched when the first one is opened. */
-import "../styles/dialog";
-import { ActionIcon, CloseButton, Drawer, Tooltip } from "@mantine/core";
+import { ActionIcon, CloseButton, Tooltip } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import type { Event } from "../api/types";
 import { bytes, count, full, span } from "../lib/format";
@@ -10,6 +9,7 @@ import { useSession } from "../session";
 import { CopyButton } from "./copy";
 import { IconLeft, IconLink, IconMinus, IconPlus, IconRight } from "./icons";
 import { usePrefs } from "./prefs";
+import { Sheet } from "./sheet";
 import { Txt } from "./text";
 
 interface DetailProps {
@@ -36,7 +36,7 @@ export default function EventDetail({ event: e, close, narrow, previous, next }:
   const { multi_tenant } = useSession();
   const { zone } = usePrefs();
   return (
-    <Drawer opened onClose={close} position="right" size={520} padding={0} withCloseButton={false} aria-label="Event" overlayProps={{ backgroundOpacity: 0.18 }}>
+    <Sheet label="Event" close={close} width={520}>
       <div className="drawer">
           <header>
             <div className="row">
@@ -71,15 +71,15 @@ export default function EventDetail({ event: e, close, narrow, previous, next }:
                 <dt className="mono">
                   <Txt value={field} />
                 </dt>
-                <dd className="wrap">
-                  <Txt value={text} title={value} />
-                </dd>
+                <dd className="wrap row">
+                  <Txt value={text} title={value} className="grow wrap" />
                 {narrow && field !== "time" && field !== "ingested_at" && field !== "tenant_id" && (
                   <span className="fieldacts">
                     <Act label={`Only ${field} with this value`} run={() => narrow(field, value, false)} icon={<IconPlus size={13} />} />
                     <Act label={`Without this value of ${field}`} run={() => narrow(field, value, true)} icon={<IconMinus size={13} />} />
                   </span>
                 )}
+                </dd>
               </div>
             ))}
           </dl>
@@ -95,7 +95,7 @@ export default function EventDetail({ event: e, close, narrow, previous, next }:
             </section>
           )}
       </div>
-    </Drawer>
+    </Sheet>
   );
 }
 
@@ -108,7 +108,7 @@ const Step = ({ label, run, icon }: { label: string; run: () => void; icon: Reac
 );
 const Act = ({ label, run, icon }: { label: string; run: () => void; icon: React.ReactNode }) => (
   <Tooltip label={label}>
-    <ActionIcon size="xs" onClick={run} aria-label={label}>
+    <ActionIcon size={24} onClick={run} aria-label={label}>
       {icon}
     </ActionIcon>
   </Tooltip>
