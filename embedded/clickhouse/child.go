@@ -173,6 +173,8 @@ func runChild(ctx context.Context, o ChildOptions) error {
 	// The Go side only moves bytes; the engine needs the memory.
 	debug.SetGCPercent(50)
 
+	// The engine makes its files readable for all; they are nobody else's.
+	syscall.Umask(0o077)
 	dirs := layout{o.DataDir}
 	if dirs.dir, err = filepath.Abs(o.DataDir); err != nil {
 		return fmt.Errorf("clickhouse engine: data directory: %w", err)

@@ -236,3 +236,24 @@ func TestStop(t *testing.T) {
 		t.Error("the child is still there")
 	}
 }
+
+// The engine's log tells of faults, not of statements: those hold event data.
+func TestEngineLog(t *testing.T) {
+	dir := t.TempDir()
+	e := startEngine(t, func(o *Options) { o.DataDir = dir })
+	c := connect(t, e, nil)
+	if err := c.Exec(t.Context(), "SELECT 'personal-data' FROM nowhere"); codeOf(t, err) != 60 {
+		t.Error(err)
+	}
+	mustExec(t, c, "SELECT 'personal-data'")
+	b, err := os.ReadFile(layout{dir}.log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b) > 10<<10 || strings.Contains(string(b), "personal-data") {
+		t.Errorf("%d bytes: %.500s", len(b), b)
+	}
+	if st, err := os.Stat(layout{dir}.log()); err != nil || st.Mode().Perm()&0o077 != 0 {
+		t.Errorf("mode of the log: %v %v", st.Mode(), err)
+	}
+}
