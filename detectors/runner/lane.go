@@ -126,10 +126,10 @@ func (l *lane) apply(r *Runner, e *event.Event) {
 	}
 	s := detect.Scope{Event: e, Pools: make([]detect.State, 0, 2)}
 	s.Auth, s.FailedAuth = signIn(e)
-	// Who is looked at first explains the event to the others: a failed
-	// sign-in is the address's doing, anything else the actor's.
+	// Who is looked at first explains the event to the others: a sign-in is
+	// the address's doing (somebody says who he is), anything else the actor's.
 	order := [...]detect.Role{detect.Actor, detect.Address, detect.Tenant}
-	if s.FailedAuth {
+	if s.Auth {
 		order = [...]detect.Role{detect.Address, detect.Actor, detect.Tenant}
 	}
 	var all [detect.NumRoles]*entity
@@ -285,7 +285,7 @@ func (l *lane) process(r *Runner, s *detect.Scope, n *entity, all []*entity, hou
 			n.live = true
 			l.live = append(l.live, n)
 		}
-		l.decide(r, n, all, w, slot, s.Event)
+		l.decide(r, n, all, w, slot, s.Event, by)
 	}
 	if n.ep != nil && (evidence || fresh && n.ep.last == s.Event.Time) {
 		n.ep.feed(r, l, s.Event, evidence)
@@ -321,7 +321,7 @@ func (w *win) note(e *event.Event) {
 }
 
 // decide raises, folds or lets be.
-func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *event.Event) {
+func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *event.Event, by *episode) {
 	if w.p > baseline.MaxP {
 		return
 	}
@@ -334,6 +334,11 @@ func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *
 		return
 	}
 	if p > l.budget.Threshold(r.budget(l.tenant)) {
+		return
+	}
+	if by != nil && by.entity != n { // the event is told there already
+		w.state = folded
+		by.relate(n.public())
 		return
 	}
 	top := strongest(w.det)

@@ -365,3 +365,51 @@ func BenchmarkApply(b *testing.B) {
 		}
 	}
 }
+
+// The view is what the detectors would say now.
+func TestBaselineView(t *testing.T) {
+	r := newRunner(t, runner.Options{})
+	acme := tenant.MustParse("acme")
+	for day := range 10 {
+		evs := signIns("acme", "198.51.100.7", "bob", time.Duration(day)*24*time.Hour, 30, event.OutcomeSuccess)
+		for i := range evs {
+			evs[i].Country = "DE"
+		}
+		r.Apply(evs)
+	}
+	v, ok := r.Baseline(acme, alert.Entity{Type: alert.User, ID: "bob"})
+	if !ok || len(v.Expected) != 24 || v.Expected[0] < 5 || v.Expected[12] > v.Expected[0]/3 || !slices.Contains(v.Known["country"], "DE") {
+		t.Fatalf("got %+v", v)
+	}
+	for _, e := range []alert.Entity{{Type: alert.User, ID: "nobody"}, {Type: alert.Session, ID: "bob"}, {}} {
+		if _, ok := r.Baseline(acme, e); ok {
+			t.Fatalf("%v is known", e)
+		}
+	}
+	if _, ok := r.Baseline(tenant.MustParse("other"), alert.Entity{Type: alert.User, ID: "bob"}); ok {
+		t.Fatal("another tenant sees bob")
+	}
+}
+
+// Two tenants in one runner are each what they are alone.
+func TestTenantsDoNotTouch(t *testing.T) {
+	evs := small(t)
+	byTenant := map[tenant.ID][]event.Event{}
+	for _, e := range evs {
+		byTenant[e.Tenant] = append(byTenant[e.Tenant], e)
+	}
+	_, together := run(t, runner.Options{}, evs)
+	sum := 0
+	for id, mine := range byTenant {
+		_, alone := run(t, runner.Options{}, mine)
+		sum += len(alone)
+		for _, a := range alone {
+			if !slices.ContainsFunc(together, func(b alert.Alert) bool { return a.ID == b.ID && a.Score == b.Score && a.BaselineHash == b.BaselineHash }) {
+				t.Errorf("%s: alert %s is another in company", id, a.ID)
+			}
+		}
+	}
+	if sum != len(together) {
+		t.Errorf("%d alerts alone, %d together", sum, len(together))
+	}
+}
