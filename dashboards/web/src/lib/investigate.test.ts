@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { auditOf, entityTerm, eventLink } from "./investigate";
+import { auditOf, dayOf, entityTerm, eventLink } from "./investigate";
 import { bounds, fromInput, instant, toInput } from "./timerange";
 
 const alert = { tenant_id: "acme", entity: { type: "user", id: 'a "b"' }, first_seen: "2026-03-01T10:00:00Z", last_seen: "2026-03-01T11:00:00Z" };
@@ -13,6 +13,8 @@ describe("from an alert to its search", () => {
     expect(auditOf({ ...alert, last_seen: "2026-03-09T10:00:00Z" }, false)).toMatchObject({ from: "2026-03-01T04:00:00.000Z" });
   });
   it("a whole tenant needs no term", () => expect(entityTerm({ type: "tenant", id: "acme" })).toBeUndefined());
+  it("the day of the latest event holds that event", () =>
+    expect(dayOf("2026-03-01T10:00:30.5Z")).toEqual({ from: "2026-02-28T10:01:00.000Z", to: "2026-03-01T10:01:00.000Z" }));
   it("the permalink of an event finds it again", () =>
     expect(eventLink({ tenant_id: "acme", id: "x y", time: "2026-03-01T10:00:00.5Z" }, false)).toEqual({ q: 'id:"x y"', from: "2026-03-01T09:59:00.500Z", to: "2026-03-01T10:01:00.500Z", event: "x y" }));
 });

@@ -39,6 +39,12 @@ export function auditOf(a: Subject, multi: boolean, entity = a.entity): AuditSea
   };
 }
 
+/** The 24 hours of event time that end with the latest event: what the overview counts. */
+export function dayOf(latest: string): { from: string; to: string } {
+  const end = Math.ceil((Date.parse(latest) + 1) / 60_000) * 60_000; // to the minute, so that it does not change with every event
+  return { from: new Date(end - 86_400_000).toISOString(), to: new Date(end).toISOString() };
+}
+
 /** The permalink of one event: its id within a minute around its time. */
 export function eventLink(e: { tenant_id: string; id: string; time: string }, multi: boolean): AuditSearch {
   const t = Date.parse(e.time);

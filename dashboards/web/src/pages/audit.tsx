@@ -5,9 +5,10 @@ import { useInfiniteQuery, useIsFetching, useQuery } from "@tanstack/react-query
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { asApiError } from "../api/problem";
-import { eventsQuery, exportURL, histogramQuery, type AuditKey } from "../api/queries";
+import { eventsQuery, exportURL, histogramQuery, overviewQuery, type AuditKey } from "../api/queries";
 import type { Event } from "../api/types";
 import { count } from "../lib/format";
+import { dayOf } from "../lib/investigate";
 import { toggle } from "../lib/querylang";
 import { bounds } from "../lib/timerange";
 import { tidy, type AuditSearch } from "../lib/urlstate";
@@ -21,6 +22,7 @@ import { QueryError, QueryInput } from "../ui/queryinput";
 import { Denied, Empty, Failed, SkeletonRows } from "../ui/states";
 import { DataTable } from "../ui/table";
 import { ChooseTenant } from "../ui/choosetenant";
+import { Time } from "../ui/time";
 import { TimeRange } from "../ui/timerange";
 import { useTitle } from "../ui/title";
 
@@ -180,7 +182,7 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
               <Failed what="The search failed" error={problem} retry={() => void events.refetch()} />
             )
           ) : rows.length === 0 ? (
-            <Nothing q={q} all={search.range === "all"} everything={() => set({ range: "all", from: undefined, to: undefined })} clear={() => submit("")} />
+            <Nothing q={q} all={search.range === "all"} param={param} day={(d) => set({ range: undefined, ...d })} everything={() => set({ range: "all", from: undefined, to: undefined })} clear={() => submit("")} />
           ) : (
             <DataTable<Event>
               label="Events"
@@ -209,7 +211,17 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
   );
 }
 
-function Nothing({ q, all, everything, clear }: { q: string; all: boolean; everything: () => void; clear: () => void }) {
+interface NothingProps {
+  q: string;
+  all: boolean;
+  param: string | undefined;
+  day: (range: { from: string; to: string }) => void;
+  everything: () => void;
+  clear: () => void;
+}
+
+function Nothing({ q, all, param, day, everything, clear }: NothingProps) {
+  const latest = useQuery(overviewQuery(param)).data?.events.latest;
   return (
     <Empty icon={IconSearch} title={q ? "No event matches" : all ? "No events yet" : "No events in this time"}>
       {all && !q ? (
@@ -218,10 +230,25 @@ function Nothing({ q, all, everything, clear }: { q: string; all: boolean; every
           <pre className="code">tenantwatch ingest /var/log/auth.log --tenant acme --create</pre>
         </>
       ) : (
-        <p>{all ? "Nothing that was ever stored matches this query." : "Logs keep the time of what they report: imported files may lie further back."}</p>
+        <p>
+          {all ? (
+            "Nothing that was ever stored matches this query."
+          ) : latest ? (
+            <>
+              Logs keep the time of what they report. The latest event is of <Time at={latest} as="both" />.
+            </>
+          ) : (
+            "Logs keep the time of what they report: imported files may lie further back."
+          )}
+        </p>
       )}
       <div className="row">
-        {!all && <Button onClick={everything}>Search all time</Button>}
+        {!all && latest && <Button onClick={() => day(dayOf(latest))}>Show the 24 hours up to it</Button>}
+        {!all && (
+          <Button variant={latest ? "default" : "filled"} onClick={everything}>
+            Search all time
+          </Button>
+        )}
         {q && (
           <Button variant="default" onClick={clear}>
             Clear the query

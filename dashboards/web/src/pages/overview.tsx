@@ -6,6 +6,7 @@ import { useMemo } from "react";
 import { alertsQuery, histogramQuery, overviewQuery } from "../api/queries";
 import type { Overview as Data } from "../api/types";
 import { compact, count, plural } from "../lib/format";
+import { dayOf } from "../lib/investigate";
 import { SEVERITIES, type AlertsSearch } from "../lib/urlstate";
 import { useCan, useScope, useSession } from "../session";
 import { EntityMark, SeverityMark, StatusMark, TenantMark } from "../ui/badges";
@@ -17,7 +18,6 @@ import { Time } from "../ui/time";
 import { useTitle } from "../ui/title";
 
 const route = getRouteApi("/in/");
-const DAY = 86_400_000;
 
 export default function Overview() {
   const search = route.useSearch();
@@ -29,6 +29,7 @@ export default function Overview() {
   const audit = useCan("events:read");
   useTitle("Overview");
   const keep = param ? { tenant: param } : {};
+  const day = tenant && found.data?.events.latest ? dayOf(found.data.events.latest) : {};
 
   if (found.isError && !found.data) return <Failed what="The overview could not be read" error={found.error} retry={() => void found.refetch()} />;
   const d = found.data;
@@ -68,14 +69,14 @@ export default function Overview() {
         <Figure
           name="Events, 24 h"
           to={audit ? "/audit" : "/alerts"}
-          search={keep}
+          search={audit ? { ...keep, ...day } : keep}
           value={d && compact(d.events.last_24h)}
           note={d && `${compact(d.events.last_24h / 24)} an hour`}
         />
         <Figure
           name="Failures, 24 h"
           to={audit ? "/audit" : "/alerts"}
-          search={audit ? { ...keep, q: "outcome:failure" } : keep}
+          search={audit ? { ...keep, ...day, q: "outcome:failure" } : keep}
           value={d && compact(d.events.failures_24h)}
           note={d && `${share(d.events.failures_24h, d.events.last_24h)} of all events`}
         />
@@ -86,7 +87,7 @@ export default function Overview() {
           value={d && budget(d)}
           note={d && `the ceiling is ${d.budget.per_tenant_per_day} a day and tenant without an attack`}
         />
-        <Figure name="Latest event" to={audit ? "/audit" : "/alerts"} search={keep} value={d && (d.events.latest ? <Time at={d.events.latest} /> : "none yet")} note={d?.events.latest ? <Time at={d.events.latest} as="stamp" /> : "in event time"} />
+        <Figure name="Latest event" to={audit ? "/audit" : "/alerts"} search={audit ? { ...keep, ...day } : keep} value={d && (d.events.latest ? <Time at={d.events.latest} /> : "none yet")} note={d?.events.latest ? <Time at={d.events.latest} as="stamp" /> : "in event time"} />
       </section>
 
       <div className="homecols">
@@ -209,7 +210,7 @@ function Tenants({ d }: { d: Data }) {
                 </Link>
               </td>
               <td className="right">
-                <Link to="/audit" search={{ tenant: t.tenant_id }} className="rowlink">
+                <Link to="/audit" search={{ tenant: t.tenant_id, ...(t.latest ? dayOf(t.latest) : {}) }} className="rowlink">
                   {compact(t.events_24h)}
                 </Link>
               </td>
@@ -231,9 +232,7 @@ function Tenants({ d }: { d: Data }) {
 
 function Rate({ tenant, param, latest }: { tenant: string; param: string | undefined; latest: string }) {
   const navigate = useNavigate();
-  // A minute's grain, so that the picture does not load again with every event.
-  const end = Math.ceil((Date.parse(latest) + 1) / 60_000) * 60_000;
-  const range = { from: new Date(end - DAY).toISOString(), to: new Date(end).toISOString() };
+  const range = dayOf(latest);
   const found = useQuery(histogramQuery({ tenant: param, q: undefined, ...range }, 48));
   return (
     <section className="panel">

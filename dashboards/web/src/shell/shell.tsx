@@ -1,8 +1,9 @@
 /* The frame of every page: where one is, whose data it is, who one is. */
 import { useDisclosure } from "@mantine/hooks";
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useRouterState } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useState } from "react";
+import { setCSRF } from "../api/client";
 import { sessionQuery } from "../api/queries";
 import { live } from "../api/stream";
 import { SessionContext } from "../session";
@@ -10,14 +11,17 @@ import { useKeys } from "../ui/keys";
 import { Sidebar } from "./sidebar";
 import { Topbar } from "./topbar";
 import { RoutePending } from "./edges";
-import { useQuery } from "@tanstack/react-query";
 
 // What lies over the page is fetched when it is first opened.
 const Help = lazy(() => import("./help"));
 const NavDrawer = lazy(() => import("./navdrawer"));
 
 export function Shell() {
-  const { data: session } = useQuery(sessionQuery);
+  // Read again now and then: tenants come to be while the page is open.
+  const { data: session } = useQuery({ ...sessionQuery, refetchInterval: (q) => (q.state.data?.tenants.length ? 60_000 : 4_000) });
+  useEffect(() => {
+    if (session) setCSRF(session.csrf);
+  }, [session]);
   const [nav, navs] = useDisclosure(false);
   const [help, helps] = useDisclosure(false);
   const path = useRouterState({ select: (s) => s.location.pathname });

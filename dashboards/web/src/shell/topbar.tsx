@@ -82,7 +82,7 @@ function TenantPicker() {
   ) : (
     <>
       <IconBuilding size={16} aria-hidden />
-      <span className="strong cut">All {session.tenants.length} tenants</span>
+      <span className="strong cut">{session.tenants.length === 0 ? "No tenant yet" : session.tenants.length === 1 ? "All tenants" : `All ${session.tenants.length} tenants`}</span>
     </>
   );
   if (!multi) {
