@@ -109,13 +109,14 @@ func TestCrashAtEveryStep(t *testing.T) {
 func TestInsertErrors(t *testing.T) {
 	r := newRig(t, 1)
 	f := &failing{Store: r.store}
-	r.start(r.options(f))
+	stop := r.start(r.options(f))
 	for i := range 10 {
 		r.send(acme, batch(acme, i*200, 200))
 	}
 	for range 4 {
 		r.drained(acme)
 	}
+	stop()
 	r.exactly()
 	if f.before == 0 || f.after == 0 {
 		t.Errorf("faults before %d, after %d: nothing was shown", f.before, f.after)
