@@ -210,12 +210,15 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	}
 	// The best of two looks, the strongest group alone and all together, each
 	// paid for.
-	p := baseline.ClampP(2 * math.Min(float64(one*float64(present)), baseline.TruncatedProduct(each[:tested], present, 0.05)))
+	p := 2 * math.Min(float64(one*float64(present)), baseline.TruncatedProduct(each[:tested], present, 0.05))
+	// Who sees a hundred new things in an hour is tested a hundred times: the
+	// m-th test of a window is worth an m-th.
 	w := &e.win[max(0, s.Slot)]
+	w.tests++
+	p = baseline.ClampP(p * w.tests)
 	if w.p == 0 || p < w.p {
 		w.p = p
 	}
-	w.tests += float64(n)
 	for _, f := range finds[:n] {
 		w.keep(f)
 	}

@@ -1,7 +1,7 @@
 // Package rate notices that an entity does far more in an hour than it does.
 //
 // Model: the count of an hour is negative binomial around the entity's own
-// rate times its hour-of-week shape, mixed with the distribution over all
+// rate times its hour-of-week shape, with a power-law end, mixed with the distribution over all
 // entities of its cohort for the case that it is new or has changed its role.
 // Entities: actors, addresses, the tenant itself. Failed sign-ins are not
 // counted: nobody proved to be that actor, and `failures` looks at them.
@@ -102,7 +102,7 @@ func (e *entity) shape(s *detect.Scope, hour int64) float64 {
 // tail is the p-value of n events in the scope's hour.
 func (e *entity) tail(s *detect.Scope, n float64) float64 {
 	pl := nearest(s)
-	own := e.rate.Predict(prior(pl), e.shape(s, s.Hour)).TailActive(n)
+	own := e.rate.Predict(prior(pl), e.shape(s, s.Hour)).TailHeavy(n)
 	strange := 1 / (1 + float64(e.rate.Exposure/trust)*float64(e.rate.Exposure/trust))
 	pop := pl.all.Tail(n, tailPrior(s.Role))
 	return baseline.ClampP(float64((1-strange)*own) + float64(strange*pop))

@@ -124,8 +124,12 @@ func (ep *episode) build(r *Runner, l *lane) alert.Alert {
 		h.Write(num[:])
 		h.Write(x.Basis)
 	}
-	c := &l.cal[ep.entity.role]
-	for _, v := range []float64{c.N, c.Scale(), ep.p, ep.pmodel} {
+	nums := []float64{ep.p}
+	for _, o := range order {
+		c := &l.cal[ep.entity.role][o.i]
+		nums = append(nums, c.N, c.Scale(), ep.part[o.i].P)
+	}
+	for _, v := range nums {
 		binary.LittleEndian.PutUint64(num[:], math.Float64bits(v))
 		h.Write(num[:])
 	}

@@ -18,15 +18,15 @@ type key struct {
 
 // win is one open window of an entity.
 type win struct {
-	hour   int64 // 0: not open
-	p      float64
-	det    []float64 // smallest p by detector of the table, 0: not tested
+	hour   int64     // 0: not open
+	p      float64   // combined, recalibrated
+	raw    []float64 // smallest p by detector of the table, 0: not tested
+	det    []float64 // the same, recalibrated
 	count  []float64 // evidence by detector
 	state  byte      // see the dispositions
 	raised uint32    // bit per detector that went into the raised alert
-	at     float64   // p at which the alert was raised, for censoring
 	first  int64     // time of the first piece of evidence
-	recent []string
+	recent []string  // ids of suspicious events
 }
 
 // Dispositions of a window's findings.
@@ -53,13 +53,14 @@ type entity struct {
 func (e *entity) public() alert.Entity { return alert.Entity{Type: e.typ, ID: e.id} }
 
 func (w *win) open(hour int64, n int) {
-	det, count := w.det, w.count
+	raw, det, count := w.raw, w.det, w.count
 	if det == nil {
-		det, count = make([]float64, n), make([]float64, n)
+		raw, det, count = make([]float64, n), make([]float64, n), make([]float64, n)
 	}
+	clear(raw)
 	clear(det)
 	clear(count)
-	*w = win{hour: hour, p: 1, det: det, count: count, recent: w.recent[:0]}
+	*w = win{hour: hour, p: 1, raw: raw, det: det, count: count, recent: w.recent[:0]}
 }
 
 // entityFor finds or makes the entity of a role, or nil if the event has none.

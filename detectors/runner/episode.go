@@ -27,10 +27,9 @@ type episode struct {
 	first    int64
 	last     int64
 	count    float64
-	parts    uint32 // bit per detector with a part
-	part     []part // by detector of the table
-	pmodel   float64
-	p        float64 // recalibrated
+	parts    uint32  // bit per detector with a part
+	part     []part  // by detector of the table
+	p        float64 // combined, recalibrated, the smallest so far
 	critical bool
 	related  []alert.Entity
 	head     []string
@@ -45,7 +44,7 @@ type episode struct {
 func (l *lane) raise(r *Runner, n *entity, all []*entity, w *win, slot int, p float64, e *event.Event, critical bool) {
 	ep := &episode{
 		entity: n, raisedAt: e.Time, first: e.Time, last: e.Time,
-		part: make([]part, len(r.dets)), pmodel: w.p, p: p, critical: critical,
+		part: make([]part, len(r.dets)), p: p, critical: critical,
 	}
 	if w.first != 0 && w.first < ep.first {
 		ep.first = w.first
@@ -85,7 +84,6 @@ func (ep *episode) evidence(r *Runner, w *win, p float64, e *event.Event) {
 		ep.p = p
 		ep.changed = true
 	}
-	ep.pmodel = min(ep.pmodel, w.p)
 	top := strongest(w.det) // is always a part
 	for i, d := range w.det {
 		if d == 0 || d > partP && i != top {

@@ -36,7 +36,7 @@ type lane struct {
 	mark     int64 // largest event time
 	season   baseline.Week
 	pools    map[poolKey][]detect.State
-	cal      [detect.NumRoles]baseline.Calibrator
+	cal      [detect.NumRoles][]baseline.Calibrator // by detector of the table
 	budget   baseline.Budget
 	names    names
 	entities map[key]*entity
@@ -65,6 +65,9 @@ func newLane(r *Runner, id tenant.ID, at int64) *lane {
 	l := &lane{
 		tenant: id, start: at, mark: at,
 		pools: make(map[poolKey][]detect.State), names: make(names), entities: make(map[key]*entity),
+	}
+	for i := range l.cal {
+		l.cal[i] = make([]baseline.Calibrator, len(r.dets))
 	}
 	l.season.Pass(baseline.HourOfWeek(hourOf(at)))
 	return l
@@ -151,7 +154,9 @@ func (l *lane) endDays(r *Runner, n int64) {
 	f := baseline.Exp(-float64(n) / 30)
 	l.season.Decay(f)
 	for i := range l.cal {
-		l.cal[i].Decay(f)
+		for j := range l.cal[i] {
+			l.cal[i][j].Decay(f)
+		}
 	}
 }
 
@@ -220,12 +225,20 @@ func (l *lane) close(r *Runner, n *entity) {
 			l.account(r, i, w)
 		}
 	}
-	switch w.state {
-	case below:
-		l.cal[n.role].Learn(w.p, false)
-	case alerted:
-		if l.budget.Rate > r.budget(l.tenant)/2 {
-			l.cal[n.role].Learn(w.at, true)
+	for _, i := range r.byRole[n.role] {
+		p := w.raw[i]
+		if p == 0 {
+			p = 1
+		}
+		switch w.state {
+		case below:
+			l.cal[n.role][i].Learn(p, false)
+		case alerted:
+			// While alerts take up little of the budget they teach nothing;
+			// see Calibrator.
+			if l.budget.Rate > r.budget(l.tenant)/2 {
+				l.cal[n.role][i].Learn(p, true)
+			}
 		}
 	}
 	w.hour = 0
@@ -264,16 +277,22 @@ func (l *lane) process(r *Runner, s *detect.Scope, n *entity, all []*entity, hou
 		}
 		critical = critical || v.Critical
 		worst = math.Min(worst, v.P)
-		if v.P < 1 && (w.det[i] == 0 || v.P < w.det[i]) {
-			w.det[i] = v.P
-			fresh = true
+		if v.P < 1 && (w.raw[i] == 0 || v.P < w.raw[i]) {
+			w.raw[i] = v.P
+			p := v.P
+			if p <= partP { // above, recalibrated or not, it is no evidence
+				p = l.cal[n.role][i].P(p)
+			}
+			if w.det[i] == 0 || p < w.det[i] {
+				w.det[i] = p
+				fresh = true
+			}
 		}
 	}
 	if s.FailedAuth || worst < suspicious {
 		w.note(s.Event)
 	}
 	if critical {
-		w.at = w.p
 		l.critical(r, n, all, w, slot, s.Event)
 		return n.ep
 	}
@@ -325,7 +344,7 @@ func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *
 	if w.p > baseline.MaxP {
 		return
 	}
-	p := l.cal[n.role].P(w.p)
+	p := w.p
 	if n.ep != nil {
 		if w.state == below {
 			w.state = folded
@@ -349,7 +368,6 @@ func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *
 			return
 		}
 	}
-	w.at = w.p
 	l.budget.Alerts++
 	l.raise(r, n, all, w, slot, p, e, false)
 }
@@ -357,7 +375,7 @@ func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *
 // critical raises or lifts an episode on confirmed evidence, whatever the
 // budget.
 func (l *lane) critical(r *Runner, n *entity, all []*entity, w *win, slot int, e *event.Event) {
-	p := l.cal[n.role].P(w.p)
+	p := w.p
 	ep := n.ep
 	if ep == nil {
 		for _, o := range all {

@@ -404,7 +404,9 @@ func TestTenantsDoNotTouch(t *testing.T) {
 		_, alone := run(t, runner.Options{}, mine)
 		sum += len(alone)
 		for _, a := range alone {
-			if !slices.ContainsFunc(together, func(b alert.Alert) bool { return a.ID == b.ID && a.Score == b.Score && a.BaselineHash == b.BaselineHash }) {
+			if !slices.ContainsFunc(together, func(b alert.Alert) bool {
+				return a.ID == b.ID && a.Score == b.Score && a.BaselineHash == b.BaselineHash
+			}) {
 				t.Errorf("%s: alert %s is another in company", id, a.ID)
 			}
 		}

@@ -189,7 +189,9 @@ func (l *lane) encode(r *Runner, w *state.Writer) {
 	l.season.Encode(w)
 	l.budget.Encode(w)
 	for i := range l.cal {
-		l.cal[i].Encode(w)
+		for j := range l.cal[i] {
+			l.cal[i][j].Encode(w)
+		}
 	}
 	w.U64(uint64(len(l.names)))
 	for _, h := range slices.Sorted(maps.Keys(l.names)) {
@@ -220,7 +222,9 @@ func (l *lane) decode(r *Runner, d *state.Reader) {
 	l.season.Decode(d)
 	l.budget.Decode(d)
 	for i := range l.cal {
-		l.cal[i].Decode(d)
+		for j := range l.cal[i] {
+			l.cal[i][j].Decode(d)
+		}
 	}
 	for range d.Len(9) {
 		h := d.Fixed()
@@ -252,10 +256,11 @@ func (e *entity) encode(r *Runner, w *state.Writer) {
 		if v.hour == 0 {
 			continue
 		}
-		w.F64s(v.p, v.at)
+		w.F64(v.p)
 		w.U64(uint64(v.state))
 		w.U64(uint64(v.raised))
 		w.I64(v.first)
+		w.F64s(v.raw...)
 		w.F64s(v.det...)
 		w.F64s(v.count...)
 		encodeStrings(w, v.recent)
@@ -283,9 +288,9 @@ func (e *entity) decode(r *Runner, d *state.Reader) {
 			continue
 		}
 		v.open(hour, len(r.dets))
-		d.F64s(&v.p, &v.at)
+		v.p = d.F64()
 		v.state, v.raised, v.first = byte(d.U64()), uint32(d.U64()), d.I64()
-		for _, list := range [][]float64{v.det, v.count} {
+		for _, list := range [][]float64{v.raw, v.det, v.count} {
 			for j := range list {
 				list[j] = d.F64()
 			}
@@ -317,7 +322,7 @@ func decodeStrings(d *state.Reader) []string {
 type saved struct {
 	ID                    string
 	RaisedAt, First, Last int64
-	Count, PModel, P      float64
+	Count, P              float64
 	Parts                 uint32
 	Part                  []part
 	Critical, Changed     bool
@@ -339,7 +344,7 @@ func (l *lane) encodeOpen(w *state.Writer) {
 		sent := ep.sent
 		sent.Tenant = tenant.ID{} // a verbatim id does not survive Parse
 		b, err := json.Marshal(saved{
-			ep.id, ep.raisedAt, ep.first, ep.last, ep.count, ep.pmodel, ep.p, ep.parts, ep.part,
+			ep.id, ep.raisedAt, ep.first, ep.last, ep.count, ep.p, ep.parts, ep.part,
 			ep.critical, ep.changed, ep.related, ep.head, ep.strong, ep.tail, ep.sentAt, sent,
 		})
 		if err != nil { // numbers are finite and strings are strings
@@ -381,7 +386,7 @@ func (l *lane) decodeOpen(r *Runner, d *state.Reader) {
 		s.Sent.Tenant = l.tenant
 		e.ep = &episode{
 			entity: e, id: s.ID, raisedAt: s.RaisedAt, first: s.First, last: s.Last, count: s.Count,
-			parts: s.Parts, part: s.Part, pmodel: s.PModel, p: s.P, critical: s.Critical, related: s.Related,
+			parts: s.Parts, part: s.Part, p: s.P, critical: s.Critical, related: s.Related,
 			head: s.Head, strong: s.Strong, tail: s.Tail, sent: s.Sent, sentAt: s.SentAt, changed: s.Changed,
 		}
 		l.open = append(l.open, e.ep)
