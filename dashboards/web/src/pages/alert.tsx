@@ -1,24 +1,23 @@
 /* One alert: what happened, how far from usual, which events, and what became of it. */
-import { ActionIcon, Button, Menu, Skeleton, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Skeleton, Tooltip } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { asApiError } from "../api/problem";
 import { alertEventsQuery, alertQuery, type AlertWithTag } from "../api/queries";
 import { live } from "../api/stream";
-import { useTriage } from "../api/triage";
-import type { Alert, Event, TriagePatch, Verdict } from "../api/types";
+import type { Alert, Event } from "../api/types";
 import { between, count, odds, plural, pValue, span, zoneName } from "../lib/format";
 import { auditOf } from "../lib/investigate";
 import { techniqueName } from "../lib/technique";
 import { trail } from "../lib/trail";
 import { useCan, useSession } from "../session";
-import { EntityMark, SeverityMark, statusName, StatusMark, TenantMark, VERDICTS } from "../ui/badges";
+import { EntityMark, SeverityMark, StatusMark, TenantMark } from "../ui/badges";
 import { BandPlot } from "../ui/plots";
 import { Contributions } from "../ui/contributions";
 import { CopyIcon } from "../ui/copy";
 import { EventCompact, evidenceColumns } from "../ui/events";
-import { IconBell, IconDown, IconLeft, IconRight, IconSearch } from "../ui/icons";
+import { IconBell, IconLeft, IconRight } from "../ui/icons";
 import { useKeys } from "../ui/keys";
 import { usePrefs } from "../ui/prefs";
 import { Empty, Failed, SkeletonRows } from "../ui/states";
@@ -26,7 +25,7 @@ import { DataTable } from "../ui/table";
 import { Txt } from "../ui/text";
 import { Time } from "../ui/time";
 import { useTitle } from "../ui/title";
-import { useToast } from "../ui/toast";
+import { TriageBar } from "../ui/triagebar";
 
 const EventDetail = lazy(() => import("../ui/eventdetail"));
 const route = getRouteApi("/in/alerts/$id");
@@ -177,114 +176,6 @@ function Pager({ id }: { id: string }) {
         </ActionIcon>
       </Tooltip>
     </span>
-  );
-}
-
-function TriageBar({ seen }: { seen: AlertWithTag }) {
-  const a = seen.alert;
-  const session = useSession();
-  const may = useCan("alerts:triage");
-  const say = useToast();
-  const [lost, setLost] = useState<{ patch: TriagePatch; now: AlertWithTag }>();
-  const change = useTriage({
-    done: (now) => say(`Saved: ${now.triage.verdict && now.triage.status === "closed" ? VERDICTS[now.triage.verdict] : statusName(now.triage.status)}`),
-    conflict: (now, c) => setLost({ patch: c.patch, now }),
-    failed: (e) => say(`Not saved: ${e.message}`, { bad: true }),
-  });
-  const save = (patch: TriagePatch, on = seen) => {
-    setLost(undefined);
-    change.mutate({ id: a.id, tenant: session.multi_tenant ? a.tenant_id : undefined, patch, seen: on });
-  };
-  const { status, verdict, assignee } = a.triage;
-  const me = session.user.email || session.user.name;
-  const close = () => save(status === "closed" ? { status: "new", verdict: null } : { status: "closed" });
-  useKeys(may ? { e: close, s: () => save({ status: "in_progress" }) } : {});
-
-  const audit = (
-    <Button variant="default" leftSection={<IconSearch size={14} />} renderRoot={(p) => <Link to="/audit" search={auditOf(a, session.multi_tenant)} {...p} />}>
-      View in audit
-    </Button>
-  );
-  return (
-    <>
-      <div className="triage">
-        {may && (
-          <>
-            {status === "closed" ? (
-              <Button variant="default" onClick={close} disabled={change.isPending}>
-                Open again
-              </Button>
-            ) : (
-              <>
-                {status === "new" && (
-                  <Button onClick={() => save({ status: "in_progress", assignee: assignee ?? me })} disabled={change.isPending}>
-                    Start work
-                  </Button>
-                )}
-                <Menu position="bottom-start">
-                  <Menu.Target>
-                    <Button variant={status === "new" ? "default" : "filled"} rightSection={<IconDown size={14} />} disabled={change.isPending}>
-                      Close as
-                    </Button>
-                  </Menu.Target>
-                  <Menu.Dropdown>
-                    {(Object.keys(VERDICTS) as Verdict[]).map((v) => (
-                      <Menu.Item key={v} onClick={() => save({ status: "closed", verdict: v })}>
-                        {VERDICTS[v]}
-                      </Menu.Item>
-                    ))}
-                    <Menu.Divider />
-                    <Menu.Item onClick={() => save({ status: "closed", verdict: null })}>Without a verdict</Menu.Item>
-                  </Menu.Dropdown>
-                </Menu>
-              </>
-            )}
-            {assignee === me ? (
-              <Button variant="default" onClick={() => save({ assignee: null })} disabled={change.isPending}>
-                Unassign me
-              </Button>
-            ) : (
-              <Button variant="default" onClick={() => save({ assignee: me })} disabled={change.isPending}>
-                Assign to me
-              </Button>
-            )}
-          </>
-        )}
-        {audit}
-        <span className="grow" />
-        <span className="dim wrap">
-          {assignee ? (
-            <>
-              Assigned to <Txt value={assignee} />
-            </>
-          ) : (
-            "Unassigned"
-          )}
-          {verdict ? ` · ${VERDICTS[verdict]}` : ""}
-          {a.triage.updated_at && (
-            <>
-              {" · changed "}
-              <Time at={a.triage.updated_at} />
-            </>
-          )}
-        </span>
-      </div>
-      {lost && (
-        <div className="conflict" role="alert">
-          <span className="grow">
-            Somebody changed this alert while you looked at it. It now is: <b>{statusName(lost.now.alert.triage.status)}</b>
-            {lost.now.alert.triage.verdict ? `, ${VERDICTS[lost.now.alert.triage.verdict]}` : ""}
-            {lost.now.alert.triage.assignee ? `, assigned to ${lost.now.alert.triage.assignee}` : ""}. Your change was not saved.
-          </span>
-          <Button size="compact-xs" variant="default" onClick={() => setLost(undefined)}>
-            Keep theirs
-          </Button>
-          <Button size="compact-xs" onClick={() => save(lost.patch, lost.now)}>
-            Apply mine
-          </Button>
-        </div>
-      )}
-    </>
   );
 }
 
