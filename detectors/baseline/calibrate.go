@@ -21,8 +21,8 @@ type Calibrator struct {
 const (
 	// CalStep is the width of a bin of -ln p.
 	CalStep = 0.25
-	// CalFrom is the -ln p from which excesses are fitted: p = 0.018.
-	CalFrom = 4.0
+	// CalFrom is the -ln p from which excesses are fitted: p = 0.004.
+	CalFrom = 5.5
 	// calHeft is how many excesses the belief "the model is right, or nearly"
 	// is worth, and calScale the scale believed.
 	calHeft, calScale = 4.0, 1.25

@@ -5,9 +5,9 @@ import "math"
 // Cauchy combines p-values that may depend on one another in any way: the
 // tail of the mean of tan((1/2-p)π) is about that of a standard Cauchy
 // (Liu and Xie 2020, doi:10.1080/01621459.2018.1554485), and for small p it is
-// n times the smallest, or less when several agree. p-values of 1 say that
-// there was nothing to test and are cut to 0.99, so that one of them cannot
-// cancel strong evidence. An empty list is 1.
+// n times the smallest, or less when several agree. p-values are cut to 0.99,
+// so that a discrete one of 1 cannot cancel strong evidence; it still weighs
+// against weak evidence, so what was not tested should be left out. An empty list is 1.
 func Cauchy(ps []float64) float64 {
 	if len(ps) == 0 {
 		return 1

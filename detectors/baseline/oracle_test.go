@@ -109,7 +109,7 @@ func TestBetaBinomialTail(t *testing.T) {
 
 func TestCauchyAgainstTheClosedForm(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		ps := rapid.SliceOfN(rapid.Float64Range(1e-12, 0.98), 2, 6).Draw(rt, "p")
+		ps := rapid.SliceOfN(rapid.Float64Range(1e-12, 0.9), 2, 6).Draw(rt, "p")
 		sum := 0.0
 		for _, p := range ps {
 			sum += math.Tan((0.5 - p) * math.Pi)

@@ -67,7 +67,7 @@ type Scope struct {
 	Auth       bool // the event is a sign-in attempt
 	FailedAuth bool // and it failed: nobody proved to be the actor
 	Explained  bool // an open alert on another entity accounts for the event
-	Episode    bool // the entity has an open alert
+	Episode    bool // the entity has an open alert in which the detector has a part
 	Flagged    bool // in Close: the window raised or fed an alert
 }
 

@@ -50,6 +50,15 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 	w := &e.win[max(0, s.Slot)]
 	y := e.judge(s, w, false)
 	span, over := detect.Window(s.Hour), "1 h"
+	if s.Slot == 0 && e.win[1].fail > 0 {
+		both := e.win[1].with(w)
+		if b := e.judge(s, &both, false); 2*b.p < y.p {
+			both.critical, both.p = w.critical, w.p
+			w, y = &both, b
+			span = detect.Start(s.Hour-1).Format("15:04") + "–" + detect.Start(s.Hour+1).Format("15:04") + " UTC on " + detect.Start(s.Hour).Format("2 January 2006")
+			over = "2 h"
+		}
+	}
 	if e.day.fail > 2*w.fail {
 		if d := e.judge(s, &e.day, true); d.p < y.p {
 			w2 := e.day

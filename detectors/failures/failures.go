@@ -36,7 +36,7 @@ const (
 	minAccountFan, minTenantFan = 3, 5
 	// burst is the p-value of a window of failures after which a success is
 	// taken for the attacker's.
-	burst = 1e-3
+	burst = 1e-4
 	// certain is the same for an account that was known to sign in from there:
 	// the owner who mistypes many times is no attacker.
 	certain = 1e-5
@@ -184,8 +184,12 @@ func (e *entity) judge(s *detect.Scope, w *window, day bool) parts {
 	if s.Role == detect.Tenant {
 		fan = math.Min(fan, w.sources.Count())
 	}
-	x.fan = fans.Tail(fan, fanPrior(s.Role, day))
-	x.p = baseline.Cauchy([]float64{x.count, x.fan})
+	x.p = x.count
+	if fan > 1 { // one account is no fan-out, and was not tested for it
+		x.fan = fans.Tail(fan, fanPrior(s.Role, day))
+		// Half the threshold each: the smaller counts twice.
+		x.p = math.Min(1, 2*math.Min(x.count, x.fan))
+	}
 	if w.fail < w.ok+w.fail/2 { // most sign-ins worked: the share must be odd as well
 		x.p = math.Max(x.p, x.share)
 	}
@@ -230,8 +234,14 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	}
 	if w.fail >= w.next && w.fail >= 2 || e.day.fail >= e.day.next && e.day.fail >= 2 {
 		p := e.judge(s, w, false).p
+		if s.Slot == 0 && e.win[1].fail > 0 {
+			// A burst does not mind the full hour: it is looked at as one with
+			// the hour before too, which counts as a second look.
+			both := e.win[1].with(w)
+			p = math.Min(p, 2*e.judge(s, &both, false).p)
+		}
 		if e.day.fail > w.fail {
-			p = baseline.Cauchy([]float64{p, e.judge(s, &e.day, true).p})
+			p = math.Min(p, 2*e.judge(s, &e.day, true).p)
 		}
 		w.p = math.Min(w.p, p)
 		w.next = w.fail + math.Max(1, math.Floor(w.fail/16))
@@ -315,6 +325,28 @@ func (w *window) add(r detect.Role, n float64, account, address string, stranger
 	if len(w.targets) < maxTargets {
 		w.targets = append(w.targets, target{hash: h, n: n, name: name})
 	}
+}
+
+// with is two windows taken for one; distinct values are those of the one that
+// has more.
+func (w *window) with(o *window) window {
+	b := window{fail: w.fail + o.fail, ok: w.ok + o.ok, strange: w.strange + o.strange, others: w.others, sources: w.sources}
+	if o.others.Count() > w.others.Count() {
+		b.others, b.sources = o.others, o.sources
+	}
+	b.targets = append(b.targets, w.targets...)
+next:
+	for _, t := range o.targets {
+		for i := range b.targets {
+			if b.targets[i].hash == t.hash {
+				b.targets[i].n += t.n
+				b.targets[i].taken = b.targets[i].taken || t.taken
+				continue next
+			}
+		}
+		b.targets = append(b.targets, t)
+	}
+	return b
 }
 
 // turn learns the day that is over.

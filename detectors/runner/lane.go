@@ -88,11 +88,12 @@ func (l *lane) pool(r *Runner, k poolKey) []detect.State {
 // scope fills s for an entity; the detector's states are put in by use.
 func (l *lane) scope(s *detect.Scope, n *entity, hour int64, slot int) {
 	s.Role, s.Entity, s.Hour, s.Slot = n.role, n.public(), hour, slot
-	s.Season, s.Names, s.Episode = &l.season, l.names, n.ep != nil
+	s.Season, s.Names = &l.season, l.names
 }
 
 func (l *lane) use(r *Runner, s *detect.Scope, n *entity, i int) {
 	s.State = n.states[i]
+	s.Episode = n.ep != nil && n.ep.parts&(1<<i) != 0
 	s.Pools = s.Pools[:0]
 	if n.role == detect.Actor {
 		k := poolKey{n.role, string(n.typ) + "/" + n.cohort}
