@@ -13,8 +13,12 @@ func (w *window) encode(s *state.Writer) {
 	s.Bool(w.critical)
 	w.others.Encode(s)
 	w.sources.Encode(s)
-	s.U64(uint64(len(w.targets)))
-	for _, t := range w.targets {
+	encodeTargets(s, w.targets)
+}
+
+func encodeTargets(s *state.Writer, ts []target) {
+	s.U64(uint64(len(ts)))
+	for _, t := range ts {
 		s.Fixed(t.hash)
 		s.F64(t.n)
 		s.Str(t.name)
@@ -22,15 +26,19 @@ func (w *window) encode(s *state.Writer) {
 	}
 }
 
+func decodeTargets(r *state.Reader) (ts []target) {
+	for range r.Len(11) {
+		ts = append(ts, target{r.Fixed(), r.F64(), r.Str(), r.Bool()})
+	}
+	return ts
+}
+
 func (w *window) decode(r *state.Reader) {
 	r.F64s(&w.fail, &w.ok, &w.strange, &w.p, &w.next)
 	w.critical = r.Bool()
 	w.others.Decode(r)
 	w.sources.Decode(r)
-	w.targets = nil
-	for range r.Len(11) {
-		w.targets = append(w.targets, target{r.Fixed(), r.F64(), r.Str(), r.Bool()})
-	}
+	w.targets = decodeTargets(r)
 }
 
 func (e *entity) Encode(s *state.Writer) {
@@ -43,6 +51,9 @@ func (e *entity) Encode(s *state.Writer) {
 	s.I64(e.dayAt)
 	s.I64(e.ringEnd)
 	s.F64s(e.ring[:]...)
+	encodeTargets(s, e.struck)
+	s.F64(e.struckP)
+	s.I64(e.struckAt)
 }
 
 func (e *entity) Decode(r *state.Reader) {
@@ -57,6 +68,9 @@ func (e *entity) Decode(r *state.Reader) {
 	for i := range e.ring {
 		e.ring[i] = r.F64()
 	}
+	e.struck = decodeTargets(r)
+	e.struckP = r.F64()
+	e.struckAt = r.I64()
 }
 
 func (p *pool) Encode(s *state.Writer) {

@@ -40,6 +40,8 @@ const (
 	// certain is the same for an account that was known to sign in from there:
 	// the owner who mistypes many times is no attacker.
 	certain = 1e-5
+	// ripe is for how many hours a success is taken for the fruit of a burst.
+	ripe = 24
 	// targeted is how many failures make an account a target.
 	targeted = 3
 	maxKnown = 1 << 16 // accounts and pairs remembered by a tenant
@@ -90,6 +92,11 @@ type entity struct {
 	dayAt   int64
 	ring    [ring]float64
 	ringEnd int64
+	// struck are the targets of the last burst that is over, until its fruit
+	// can no longer be expected.
+	struck   []target
+	struckP  float64
+	struckAt int64
 }
 
 // pool is what a tenant knows of one role's sign-ins.
@@ -272,7 +279,13 @@ func (e *entity) success(s *detect.Scope, w *window, n float64, account, address
 	if o := e.win[1].p; s.Slot == 0 && o != 0 {
 		worst = math.Min(worst, o)
 	}
-	if worst > burst && !(s.Episode && e.recentFailures() > 0) {
+	if s.Hour-e.struckAt > ripe {
+		e.struck, e.struckP = nil, 1
+	}
+	if len(e.struck) > 0 {
+		worst = math.Min(worst, e.struckP)
+	}
+	if worst > burst {
 		return v
 	}
 	other := account
@@ -290,6 +303,12 @@ func (e *entity) success(s *detect.Scope, w *window, n float64, account, address
 			e.win[i].critical, v.Critical, v.Evidence, v.P = true, true, true, worst
 		}
 	}
+	for i := range e.struck {
+		t := &e.struck[i]
+		if t.hash == h && !(known && (t.n < targeted || worst > certain)) {
+			v.Critical, v.Evidence, v.P = true, true, worst
+		}
+	}
 	if v.Critical {
 		return v
 	}
@@ -299,8 +318,6 @@ func (e *entity) success(s *detect.Scope, w *window, n float64, account, address
 	}
 	return v
 }
-
-func (e *entity) recentFailures() float64 { return e.win[0].fail + e.win[1].fail }
 
 func (w *window) add(r detect.Role, n float64, account, address string, stranger bool) {
 	w.fail += n
@@ -397,6 +414,9 @@ func (Detector) Close(s *detect.Scope) {
 	e.win[1] = window{}
 	if w.fail == 0 && w.ok == 0 {
 		return
+	}
+	if w.p != 0 && w.p <= burst && s.Role != detect.Tenant {
+		e.struck, e.struckP, e.struckAt = w.targets, w.p, s.Hour
 	}
 	own := tenantPool(s)
 	pr := own.prior()

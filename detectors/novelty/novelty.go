@@ -106,23 +106,41 @@ func values(e *event.Event) (v [dims]string) {
 	return v
 }
 
-// Client is the device, else the user agent without its version numbers, so
-// that an update is no new client.
+// Client is the device, else the kind of client a user agent names, without
+// its versions, so that an update is no new client: "Firefox on Windows" for a
+// browser, the first product ("curl", "aws-cli") for a program.
 func Client(e *event.Event) string {
-	if e.Device != "" {
-		return e.Device
-	}
 	ua := e.UserAgent
-	if ua == "" {
+	switch {
+	case e.Device != "":
+		return e.Device
+	case ua == "":
 		return ""
+	case !strings.HasPrefix(ua, "Mozilla/"):
+		if i := strings.IndexAny(ua, "/ "); i > 0 {
+			ua = ua[:i]
+		}
+		return ua
 	}
-	var b strings.Builder
-	for i := 0; i < len(ua) && b.Len() < 160; i++ {
-		if c := ua[i]; (c < '0' || c > '9') && c != '.' && c != '_' {
-			b.WriteByte(c)
+	browser, system := "browser", ""
+	for _, b := range [...][2]string{ // the first that fits: later ones claim to be all the others
+		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Firefox", "Firefox"}, {"FxiOS", "Firefox"},
+		{"CriOS", "Chrome"}, {"Chrome", "Chrome"}, {"Safari", "Safari"}, {"bot", "bot"}, {"Trident", "Internet Explorer"},
+	} {
+		if strings.Contains(ua, b[0]) {
+			browser = b[1]
+			break
 		}
 	}
-	return b.String()
+	for _, s := range [...][2]string{
+		{"Windows", "Windows"}, {"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"},
+	} {
+		if strings.Contains(ua, s[0]) {
+			system = " on " + s[1]
+			break
+		}
+	}
+	return browser + system
 }
 
 // Place is the range an address belongs to: /24, or /48 for IPv6.

@@ -134,6 +134,11 @@ func (ep *episode) build(r *Runner, l *lane) alert.Alert {
 		h.Write(num[:])
 	}
 	a.BaselineHash = hex.EncodeToString(h.Sum(nil))
+	if ep.critical && !slices.Contains(a.Technique, "T1078") {
+		a.Technique = append(a.Technique, "T1078")
+		a.Title += ", then a successful sign-in"
+		a.Reason += " Later a sign-in as " + ep.fruit + " succeeded."
+	}
 	if len(a.Detectors) > 0 && float64(a.Count) > a.Detectors[0].Observed && ep.last-ep.first > hourNanos {
 		a.Reason += fmt.Sprintf(" In all %d events of this kind between %s and %s UTC.", a.Count,
 			a.FirstSeen.Format("2 January 15:04"), a.LastSeen.Format("2 January 15:04"))

@@ -31,6 +31,7 @@ type episode struct {
 	part     []part  // by detector of the table
 	p        float64 // combined, recalibrated, the smallest so far
 	critical bool
+	fruit    string // who got in, from where
 	related  []alert.Entity
 	head     []string
 	strong   []string
@@ -48,6 +49,9 @@ func (l *lane) raise(r *Runner, n *entity, all []*entity, w *win, slot int, p fl
 	}
 	if w.first != 0 && w.first < ep.first {
 		ep.first = w.first
+	}
+	if critical {
+		ep.fruit = fruit(e)
 	}
 	ep.id = uuid7(e.Time, l.tenant.String(), n, ep.first, r.config)
 	n.ep = ep
@@ -109,6 +113,9 @@ func (ep *episode) lift(r *Runner, l *lane, w *win, p float64, e *event.Event) {
 	}
 	ep.count += float64(e.Count)
 	first := !ep.critical
+	if first {
+		ep.fruit = fruit(e)
+	}
 	ep.critical, ep.changed = true, true
 	for slot := range ep.entity.win { // the success belongs to the burst's window
 		ep.refresh(r, l, ep.entity, slot)
@@ -117,6 +124,8 @@ func (ep *episode) lift(r *Runner, l *lane, w *win, p float64, e *event.Event) {
 		ep.emit(r, l, alert.Amended)
 	}
 }
+
+func fruit(e *event.Event) string { return e.Actor + " from " + e.SrcIP }
 
 // feed counts an event into the episode and amends the alert when it has
 // doubled or grown graver: the number of revisions grows with the logarithm of

@@ -326,6 +326,7 @@ type saved struct {
 	Parts                 uint32
 	Part                  []part
 	Critical, Changed     bool
+	Fruit                 string
 	Related               []alert.Entity
 	Head, Strong, Tail    []string
 	SentAt                float64
@@ -345,7 +346,7 @@ func (l *lane) encodeOpen(w *state.Writer) {
 		sent.Tenant = tenant.ID{} // a verbatim id does not survive Parse
 		b, err := json.Marshal(saved{
 			ep.id, ep.raisedAt, ep.first, ep.last, ep.count, ep.p, ep.parts, ep.part,
-			ep.critical, ep.changed, ep.related, ep.head, ep.strong, ep.tail, ep.sentAt, sent,
+			ep.critical, ep.changed, ep.fruit, ep.related, ep.head, ep.strong, ep.tail, ep.sentAt, sent,
 		})
 		if err != nil { // numbers are finite and strings are strings
 			panic(fmt.Sprintf("detectors: episode %s does not encode: %v", ep.id, err))
@@ -386,7 +387,7 @@ func (l *lane) decodeOpen(r *Runner, d *state.Reader) {
 		s.Sent.Tenant = l.tenant
 		e.ep = &episode{
 			entity: e, id: s.ID, raisedAt: s.RaisedAt, first: s.First, last: s.Last, count: s.Count,
-			parts: s.Parts, part: s.Part, p: s.P, critical: s.Critical, related: s.Related,
+			parts: s.Parts, part: s.Part, p: s.P, critical: s.Critical, fruit: s.Fruit, related: s.Related,
 			head: s.Head, strong: s.Strong, tail: s.Tail, sent: s.Sent, sentAt: s.SentAt, changed: s.Changed,
 		}
 		l.open = append(l.open, e.ep)
