@@ -47,6 +47,8 @@ func TestMain(m *testing.M) {
 
 // One engine serves all tests of the package, each in a database of its own.
 var shared struct {
+	mu     sync.Mutex
+	names  map[testing.TB]string
 	once   sync.Once
 	engine *engine.Engine
 	dir    string
@@ -89,7 +91,16 @@ func startEngine(t testing.TB) *engine.Engine {
 func config(t testing.TB) eventstore.Config {
 	t.Helper()
 	e := startEngine(t)
-	name := "t_" + strings.NewReplacer("/", "_", "-", "_", "#", "_").Replace(t.Name())
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	name := shared.names[t]
+	if name == "" { // one database a test, also with -count
+		if shared.names == nil {
+			shared.names = map[testing.TB]string{}
+		}
+		name = fmt.Sprintf("t_%s_%d", strings.NewReplacer("/", "_", "-", "_", "#", "_").Replace(t.Name()), len(shared.names))
+		shared.names[t] = name
+	}
 	return eventstore.Config{Addr: []string{e.Addr()}, Database: name, Username: e.User(), Password: e.Password(), Dial: e.Dial}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,6 +93,8 @@ func startEngine(t testing.TB) *engine.Engine {
 	return shared.engine
 }
 
+var databases atomic.Int64 // so that -count works
+
 // rig is a broker, a store with a database of its own, and a producer.
 type rig struct {
 	t        testing.TB
@@ -108,7 +111,7 @@ type rig struct {
 func newRig(t testing.TB, partitions int) *rig {
 	t.Helper()
 	e := startEngine(t)
-	database := "t_" + strings.NewReplacer("/", "_", "-", "_", "#", "_", "=", "_").Replace(t.Name())
+	database := "t_" + strings.NewReplacer("/", "_", "-", "_", "#", "_", "=", "_").Replace(t.Name()) + fmt.Sprintf("_%d", databases.Add(1))
 	r := &rig{t: t, sent: map[string]bool{}}
 	var err error
 	r.broker, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(time.Second))
