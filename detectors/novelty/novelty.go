@@ -80,6 +80,9 @@ type entity struct {
 	known [dims]baseline.Palette
 	day   int64
 	win   [2]window
+	// The last client and place and what they were made of: derived, and so
+	// not part of the state.
+	lastUA, lastDevice, lastClient, lastIP, lastPlace string
 }
 
 type pool struct {
@@ -94,13 +97,18 @@ func (Detector) NewState(detect.Role) detect.State { return &entity{} }
 func (Detector) NewPool(detect.Role) detect.State { return &pool{} }
 
 // values are the event's values by dimension; "" where there is none.
-func values(e *event.Event) (v [dims]string) {
+func (n *entity) values(e *event.Event) (v [dims]string) {
 	v[country] = e.Country
 	if e.ASN != 0 {
 		v[network] = "AS" + strconv.FormatUint(uint64(e.ASN), 10)
 	}
-	v[client] = Client(e)
-	v[place] = Place(e.SrcIP)
+	if e.UserAgent != n.lastUA || e.Device != n.lastDevice {
+		n.lastUA, n.lastDevice, n.lastClient = e.UserAgent, e.Device, Client(e)
+	}
+	if e.SrcIP != n.lastIP {
+		n.lastIP, n.lastPlace = e.SrcIP, Place(e.SrcIP)
+	}
+	v[client], v[place] = n.lastClient, n.lastPlace
 	v[action] = e.Action
 	v[resource] = e.Resource
 	return v
@@ -176,7 +184,7 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 		n     int
 		finds [dims]find
 	)
-	for d, v := range values(s.Event) {
+	for d, v := range e.values(s.Event) {
 		if v == "" {
 			continue
 		}

@@ -41,7 +41,8 @@ type entity struct {
 	typ    alert.EntityType
 	cohort string
 	lane   *lane
-	states []detect.State // by detector of the table, nil where it does not look
+	states []detect.State   // by detector of the table, nil where it does not look
+	pools  [][]detect.State // by detector, nearest first
 	win    [2]win
 	ep     *episode // open episode
 	risk   baseline.Risk
@@ -96,12 +97,18 @@ func (l *lane) entityFor(r *Runner, role detect.Role, e *event.Event) *entity {
 		r.touch(n)
 	}
 	if role == detect.Actor {
-		if e.ActorType == "service" {
-			n.typ = alert.Service
+		if e.ActorType == "service" && n.typ != alert.Service || e.Cohort != "" && e.Cohort != n.cohort {
+			if e.ActorType == "service" {
+				n.typ = alert.Service
+			}
+			if e.Cohort != "" {
+				n.cohort = e.Cohort
+			}
+			n.pools = nil
 		}
-		if e.Cohort != "" {
-			n.cohort = e.Cohort
-		}
+	}
+	if n.pools == nil {
+		l.join(r, n)
 	}
 	return n
 }

@@ -179,7 +179,7 @@ func (ep *episode) refresh(r *Runner, l *lane, n *entity, slot int) {
 			continue
 		}
 		l.scope(&s, n, w.hour, slot)
-		l.use(r, &s, n, i)
+		l.use(&s, n, i)
 		x := r.dets[i].Explain(&s)
 		x.P = ep.part[i].P
 		ep.part[i].X = x

@@ -36,6 +36,7 @@ type lane struct {
 	mark     int64 // largest event time
 	season   baseline.Week
 	pools    map[poolKey][]detect.State
+	common   []detect.State                         // the tenant's own pools, by detector
 	cal      [detect.NumRoles][]baseline.Calibrator // by detector of the table
 	budget   baseline.Budget
 	names    names
@@ -66,6 +67,7 @@ func newLane(r *Runner, id tenant.ID, at int64) *lane {
 		tenant: id, start: at, mark: at,
 		pools: make(map[poolKey][]detect.State), names: make(names), entities: make(map[key]*entity),
 	}
+	l.common = l.pool(r, poolKey{role: detect.Tenant})
 	for i := range l.cal {
 		l.cal[i] = make([]baseline.Calibrator, len(r.dets))
 	}
@@ -91,18 +93,29 @@ func (l *lane) scope(s *detect.Scope, n *entity, hour int64, slot int) {
 	s.Season, s.Names = &l.season, l.names
 }
 
-func (l *lane) use(r *Runner, s *detect.Scope, n *entity, i int) {
-	s.State = n.states[i]
+// use puts detector i's states into s.
+func (l *lane) use(s *detect.Scope, n *entity, i int) {
+	s.State, s.Pools, s.Common = n.states[i], n.pools[i], l.common[i]
 	s.Episode = n.ep != nil && n.ep.parts&(1<<i) != 0
-	s.Pools = s.Pools[:0]
+}
+
+// join finds the pools of an entity's kind, when it is new or its kind has
+// changed.
+func (l *lane) join(r *Runner, n *entity) {
+	n.pools = make([][]detect.State, len(r.dets))
+	var all [][]detect.State
 	if n.role == detect.Actor {
 		k := poolKey{n.role, string(n.typ) + "/" + n.cohort}
 		if _, ok := l.pools[k]; ok || len(l.pools) < maxCohorts {
-			s.Pools = append(s.Pools, l.pool(r, k)[i])
+			all = append(all, l.pool(r, k))
 		}
 	}
-	s.Pools = append(s.Pools, l.pool(r, poolKey{role: n.role})[i])
-	s.Common = l.pool(r, poolKey{role: detect.Tenant})[i]
+	all = append(all, l.pool(r, poolKey{role: n.role}))
+	for i := range r.dets {
+		for _, p := range all {
+			n.pools[i] = append(n.pools[i], p[i])
+		}
+	}
 }
 
 // signIn reports whether an event is an attempt to sign in, and whether it
@@ -128,7 +141,8 @@ func (l *lane) apply(r *Runner, e *event.Event) {
 			l.sweep(r, hour)
 		}
 	}
-	s := detect.Scope{Event: e, Pools: make([]detect.State, 0, 2)}
+	s := &r.scope // one at a time: the runner is locked
+	*s = detect.Scope{Event: e}
 	s.Auth, s.FailedAuth = signIn(e)
 	// Who is looked at first explains the event to the others: a sign-in is
 	// the address's doing (somebody says who he is), anything else the actor's.
@@ -143,7 +157,7 @@ func (l *lane) apply(r *Runner, e *event.Event) {
 	var by *episode
 	for _, role := range order {
 		if n := all[role]; n != nil {
-			if ep := l.process(r, &s, n, all[:], hour, by); ep != nil && by == nil {
+			if ep := l.process(r, s, n, all[:], hour, by); ep != nil && by == nil {
 				by = ep
 			}
 		}
@@ -220,7 +234,7 @@ func (l *lane) close(r *Runner, n *entity) {
 		if st == nil {
 			continue
 		}
-		l.use(r, &s, n, i)
+		l.use(&s, n, i)
 		r.dets[i].Close(&s)
 		if w.det[i] > 0 && w.det[i] <= findingP {
 			l.account(r, i, w)
@@ -268,7 +282,7 @@ func (l *lane) process(r *Runner, s *detect.Scope, n *entity, all []*entity, hou
 	fresh, evidence, critical := false, false, false
 	worst := 1.0
 	for _, i := range r.byRole[n.role] {
-		l.use(r, s, n, i)
+		l.use(s, n, i)
 		v := r.dets[i].Observe(s)
 		if v.Evidence {
 			w.count[i] += float64(s.Event.Count)

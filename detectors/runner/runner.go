@@ -68,6 +68,7 @@ type Runner struct {
 	size    int     // entities
 	lru     *entity // most recently seen; circular
 	out     []Emission
+	scope   detect.Scope
 }
 
 type tenantState struct {

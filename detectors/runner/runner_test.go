@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -414,4 +415,29 @@ func TestTenantsDoNotTouch(t *testing.T) {
 	if sum != len(together) {
 		t.Errorf("%d alerts alone, %d together", sum, len(together))
 	}
+}
+
+// No bytes whatever crash a restore.
+func FuzzRestore(f *testing.F) {
+	r := newRunner(f, runner.Options{})
+	r.Apply(signIns("acme", "203.0.113.9", "eve", 0, 60, event.OutcomeFailure))
+	good := r.Snapshot()
+	f.Add(good, 100, byte(1))
+	f.Add(good, len(good)-20, byte(0x80))
+	f.Fuzz(func(t *testing.T, b []byte, at int, x byte) {
+		c := bytes.Clone(b)
+		if len(c) < 40 {
+			return
+		}
+		c[min(max(at, 0), len(c)-5)] ^= x
+		n := len(c) - 4 // with a checksum that fits, so that the reader is reached
+		sum := crc32.Checksum(c[:n], crc32.MakeTable(crc32.Castagnoli))
+		for i := range 4 {
+			c[n+i] = byte(sum >> (8 * i))
+		}
+		q := newRunner(t, runner.Options{})
+		if q.Restore(c) == nil {
+			q.Snapshot()
+		}
+	})
 }

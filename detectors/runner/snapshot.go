@@ -141,6 +141,7 @@ func (r *Runner) Restore(b []byte) error {
 		e := &entity{lane: l, states: make([]detect.State, len(f.dets))}
 		e.decode(f, d)
 		l.entities[e.key] = e
+		l.join(f, e)
 		f.touch(e)
 		f.size++
 	}

@@ -53,7 +53,7 @@ func (r *Runner) Baseline(id tenant.ID, ent alert.Entity) (v View, ok bool) {
 			}); is {
 				for h := range int64(24) {
 					l.scope(&s, n, hour+h, 0)
-					l.use(r, &s, n, i)
+					l.use(&s, n, i)
 					v.Expected = append(v.Expected, d.PerHour(&s))
 				}
 			}
@@ -61,7 +61,7 @@ func (r *Runner) Baseline(id tenant.ID, ent alert.Entity) (v View, ok bool) {
 				Known(*detect.Scope) map[string][]string
 			}); is {
 				l.scope(&s, n, hour, 0)
-				l.use(r, &s, n, i)
+				l.use(&s, n, i)
 				v.Known = d.Known(&s)
 			}
 		}
