@@ -1,0 +1,153 @@
+package runner
+
+import (
+	"math"
+
+	"github.com/tenantwatch/tenantwatch/detectors/baseline"
+	"github.com/tenantwatch/tenantwatch/detectors/detect"
+	"github.com/tenantwatch/tenantwatch/pipeline/event"
+)
+
+// process looks at an event for one entity. It returns the entity's open
+// episode if the event was evidence for it.
+func (l *lane) process(r *Runner, s *detect.Scope, n *entity, all []*entity, hour int64, by *episode) *episode {
+	slot := l.slot(r, n, hour)
+	l.scope(s, n, hour, slot)
+	s.Explained = by != nil && by.entity != n
+	w := &n.win[max(0, slot)]
+	fresh, evidence, critical := false, false, false
+	worst := 1.0
+	for _, i := range r.byRole[n.role] {
+		l.use(s, n, i)
+		v := r.dets[i].Observe(s)
+		if v.Evidence {
+			w.count[i] += float64(s.Event.Count)
+			if n.ep != nil && n.ep.parts&(1<<i) != 0 {
+				evidence = true
+			}
+		}
+		critical = critical || v.Critical
+		worst = math.Min(worst, v.P)
+		if v.P < 1 && (w.raw[i] == 0 || v.P < w.raw[i]) {
+			w.raw[i] = v.P
+			p := v.P
+			if p <= partP { // above, recalibrated or not, it is no evidence
+				p = l.cal[n.role][i].P(p)
+			}
+			if w.det[i] == 0 || p < w.det[i] {
+				w.det[i] = p
+				fresh = true
+			}
+		}
+	}
+	if s.FailedAuth || worst < suspicious {
+		w.note(s.Event)
+	}
+	if critical {
+		l.critical(r, n, all, w, slot, s.Event)
+		return n.ep
+	}
+	if fresh {
+		if p := combined(w.det); p < w.p {
+			w.p = p
+		}
+		if w.p <= findingP && !n.live {
+			n.live = true
+			l.live = append(l.live, n)
+		}
+		l.decide(r, n, all, w, slot, s.Event, by)
+	}
+	if n.ep != nil && (evidence || fresh && n.ep.last == s.Event.Time) {
+		n.ep.feed(r, l, s.Event, evidence)
+		return n.ep
+	}
+	return nil
+}
+
+// combined is the evidence of the detectors that tested a window.
+func combined(det []float64) float64 {
+	var ps [16]float64
+	n := 0
+	for _, p := range det {
+		if p > 0 && n < len(ps) {
+			ps[n] = p
+			n++
+		}
+	}
+	return baseline.Cauchy(ps[:n])
+}
+
+func (w *win) note(e *event.Event) {
+	if w.first == 0 || e.Time < w.first {
+		w.first = e.Time
+	}
+	if len(w.recent) < maxRecent {
+		w.recent = append(w.recent, e.ID)
+		return
+	}
+	// The first half stays, the rest moves on.
+	copy(w.recent[maxRecent/2:], w.recent[maxRecent/2+1:])
+	w.recent[maxRecent-1] = e.ID
+}
+
+// decide raises, folds or lets be.
+func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *event.Event, by *episode) {
+	if w.p > baseline.MaxP {
+		return
+	}
+	p := w.p
+	if n.ep != nil {
+		if w.state == below {
+			w.state = folded
+		}
+		n.ep.evidence(r, w, p, e)
+		return
+	}
+	if p > l.budget.Threshold(r.budget(l.tenant)) {
+		return
+	}
+	if by != nil && by.entity != n { // the event is told there already
+		w.state = folded
+		by.relate(n.public())
+		return
+	}
+	top := strongest(w.det)
+	for _, o := range all {
+		if o != nil && o != n && o.ep != nil && o.ep.parts&(1<<top) != 0 {
+			w.state = folded
+			o.ep.relate(n.public())
+			return
+		}
+	}
+	l.budget.Alerts++
+	l.raise(r, n, all, w, slot, p, e, false)
+}
+
+// critical raises or lifts an episode on confirmed evidence, whatever the
+// budget.
+func (l *lane) critical(r *Runner, n *entity, all []*entity, w *win, slot int, e *event.Event) {
+	p := w.p
+	ep := n.ep
+	if ep == nil {
+		for _, o := range all {
+			if o != nil && o.ep != nil && o.ep.critical {
+				o.ep.relate(n.public())
+				w.state = folded
+				return
+			}
+		}
+		l.raise(r, n, all, w, slot, p, e, true)
+		return
+	}
+	ep.lift(r, l, w, p, e)
+}
+
+func strongest(det []float64) int {
+	best := 0
+	for i, p := range det {
+		if p > 0 && (det[best] == 0 || p < det[best]) {
+			best = i
+		}
+	}
+	return best
+}
