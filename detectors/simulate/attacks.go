@@ -11,12 +11,14 @@ import (
 
 // attack is one attack while it is being written.
 type attack struct {
-	s     *sim
-	c     *company
-	at    time.Time
-	r     *rand.Rand
-	id    string
-	truth Truth
+	s  *sim
+	c  *company
+	at time.Time
+	r  *rand.Rand
+	id string
+	// session is what the log shows; it must not give the attack away.
+	session string
+	truth   Truth
 }
 
 type attackKind struct {
@@ -90,7 +92,7 @@ func (a *attack) finish() error {
 func (a *attack) victim() *person {
 	d := int(a.at.Sub(a.s.start).Hours()/24) + 1
 	for range 50 {
-		if p := pick(a.r, a.c.people); p.firstDay+2 < d && p.lastDay > d {
+		if p := pick(a.r, a.c.people); (p.firstDay == 0 || p.firstDay+2 < d) && p.lastDay > d {
 			return p
 		}
 	}
@@ -189,7 +191,7 @@ func (a *attack) loot(p *person, o origin, t time.Time, n int) {
 	for range n {
 		t = t.Add(a.pace(2, 60))
 		v := pick(a.r, []verb{{"file.download", "file", 1, 8e5}, {"report.export", "report", 1, 3e6}, {"user.view", "account", 1, 4e3}, {"contact.view", "contact", 1, 6e3}})
-		e := a.s.action(a.c, a.r, p, o, v, a.id)
+		e := a.s.action(a.c, a.r, p, o, v, a.session)
 		e.Resource = fmt.Sprintf("%s/%d", v.kind, a.r.IntN(a.c.resMax[v.kind]))
 		a.add(t, e)
 	}
@@ -202,7 +204,7 @@ func (a *attack) massDownload() {
 	o, t, slow := a.c.origin(a.r, p, d), a.at, a.r.Float64()
 	a.truth.Succeeded = true
 	for i := range 150 + a.r.IntN(1200) {
-		e := a.s.action(a.c, a.r, p, o, verb{"file.download", "file", 1, 6e5}, a.id)
+		e := a.s.action(a.c, a.r, p, o, verb{"file.download", "file", 1, 6e5}, a.session)
 		e.Resource, e.Status, e.Outcome = fmt.Sprintf("file/%d", (i*7+11)%2000), 200, event.OutcomeSuccess
 		a.add(t, e)
 		t = t.Add(a.pace(0.3, 1+15*slow))
@@ -218,7 +220,7 @@ func (a *attack) slowExfiltration() {
 		day := int(a.at.Sub(a.s.start).Hours()/24) + d
 		o, t := a.c.origin(a.r, p, day), a.at.Add(time.Duration(d)*24*time.Hour)
 		for range 25 + a.r.IntN(50) {
-			e := a.s.action(a.c, a.r, p, o, verb{"file.download", "file", 1, 2e7}, a.id)
+			e := a.s.action(a.c, a.r, p, o, verb{"file.download", "file", 1, 2e7}, a.session)
 			e.Resource = fmt.Sprintf("file/%d", a.r.IntN(2000))
 			a.add(t, e)
 			t = t.Add(a.pace(60, 500))

@@ -183,6 +183,7 @@ func (s *sim) plan() error {
 		p := &s.planned[i]
 		p.n = i
 		a := &attack{s: s, c: p.c, at: p.at, r: rand.New(rand.NewPCG(s.opts.Seed^0x5eed, uint64(i)+77)), id: fmt.Sprintf("atk-%s-%d-%d", p.kind, s.opts.Seed, i)}
+		a.session = fmt.Sprintf("s-%d", 1000+a.r.IntN(9000))
 		a.truth = Truth{ID: a.id, Tenant: p.c.id, Kind: p.kind, Technique: attacks[p.kind].technique}
 		attacks[p.kind].run(a)
 		if err := a.finish(); err != nil {

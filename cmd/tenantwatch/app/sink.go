@@ -1,0 +1,36 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tenantwatch/tenantwatch/collector"
+	"github.com/tenantwatch/tenantwatch/core"
+	"github.com/tenantwatch/tenantwatch/pipeline/eventlog"
+)
+
+// logSink hands the collector's deliveries to the log.
+type logSink struct{ producer *eventlog.Producer }
+
+func (s logSink) Deliver(ctx context.Context, d collector.Delivery) error {
+	err := s.producer.Produce(ctx, d.Tenant, d.Source, d.Events, d.Quarantined)
+	if errors.Is(err, eventlog.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", collector.ErrUnavailable, err)
+	}
+	return err
+}
+
+// ingestKeys resolves the bearers that senders present.
+type ingestKeys struct{ keys *core.Keys }
+
+func (k ingestKeys) ResolveIngestKey(ctx context.Context, bearer string) (collector.IngestKey, error) {
+	key, err := k.keys.ResolveIngestKey(ctx, bearer)
+	switch {
+	case errors.Is(err, core.ErrUnauthorized):
+		return collector.IngestKey{}, collector.ErrUnauthorized
+	case err != nil:
+		return collector.IngestKey{}, fmt.Errorf("%w: %w", collector.ErrUnavailable, err)
+	}
+	return collector.IngestKey{Tenant: key.Tenant, ID: key.ID, Name: key.Name}, nil
+}

@@ -1,0 +1,180 @@
+// Package config is the one place where settings come from: a flag wins over
+// TENANTWATCH_* in the environment, that over the YAML file, that over the
+// default. Unknown keys are errors, and Validate reports all problems at once,
+// before any port opens. Nothing but cmd may import it.
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Secret is a string that never prints itself.
+type Secret string
+
+// String hides the secret from logs and `config print`.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "[redacted]"
+}
+
+// MarshalText hides it from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Config is every setting. The `doc` tag is what `--help` shows.
+type Config struct {
+	DataDir    string     `koanf:"data_dir" doc:"directory of everything the embedded parts store"`
+	Listen     Listen     `koanf:"listen"`
+	Log        Log        `koanf:"log"`
+	Engine     Engine     `koanf:"engine"`
+	Postgres   Postgres   `koanf:"postgres"`
+	ClickHouse ClickHouse `koanf:"clickhouse"`
+	Broker     Broker     `koanf:"broker"`
+	Kafka      Kafka      `koanf:"kafka"`
+	Collector  Collector  `koanf:"collector"`
+	Pipeline   Pipeline   `koanf:"pipeline"`
+	Detectors  Detectors  `koanf:"detectors"`
+	Webhooks   Webhooks   `koanf:"webhooks"`
+	Web        Web        `koanf:"web"`
+}
+
+// Listen holds the addresses of the three listeners.
+type Listen struct {
+	API       string `koanf:"api" doc:"address of the API and the dashboard"`
+	Collector string `koanf:"collector" doc:"address that takes events"`
+	Ops       string `koanf:"ops" doc:"address of /metrics, /livez and /readyz"`
+}
+
+// Log says how to log; logs go to stderr.
+type Log struct {
+	Level  string `koanf:"level" doc:"debug, info, warn or error"`
+	Format string `koanf:"format" doc:"text or json"`
+}
+
+// Engine is the embedded ClickHouse engine of up.
+type Engine struct {
+	Lib    string `koanf:"lib" doc:"path of libchdb.so; default: beside the binary, then build/engine"`
+	Memory int64  `koanf:"memory" doc:"most memory the engine may use, in bytes"`
+}
+
+// Postgres is where the core service keeps its tables. Under up the embedded
+// server is used and DSN stays empty.
+type Postgres struct {
+	BinDir    string `koanf:"bin_dir" doc:"directory of the PostgreSQL binaries that up starts; default: search the machine"`
+	Addr      string `koanf:"addr" doc:"loopback address on which the PostgreSQL of up listens besides its socket; default: none"`
+	DSN       Secret `koanf:"dsn" doc:"connection string of the service's login role (serve)"`
+	OwnerDSN  Secret `koanf:"owner_dsn" doc:"connection string of the owner, for migrate only"`
+	AllowOld  bool   `koanf:"allow_old" doc:"start although the server misses security fixes"`
+	MaxConns  int32  `koanf:"max_conns" doc:"connections in the pool"`
+	PgBouncer bool   `koanf:"pgbouncer" doc:"the DSN leads through PgBouncer in transaction mode"`
+}
+
+// ClickHouse is an outside ClickHouse for serve.
+type ClickHouse struct {
+	Addr     string `koanf:"addr" doc:"host:port of ClickHouse (serve)"`
+	Database string `koanf:"database" doc:"database name"`
+	Username string `koanf:"username" doc:"user name"`
+	Password Secret `koanf:"password" doc:"password"`
+	Protocol string `koanf:"protocol" doc:"native or http"`
+	TLS      bool   `koanf:"tls" doc:"use TLS"`
+}
+
+// Broker is the embedded Kafka broker of up.
+type Broker struct {
+	Addr string `koanf:"addr" doc:"loopback address on which other Kafka clients may reach the broker of up; default: none"`
+	Sync string `koanf:"sync" doc:"what an acknowledgement means: acks (on disk) or interval (within 100 ms)"`
+}
+
+// Kafka is an outside Kafka for serve.
+type Kafka struct {
+	Brokers    string `koanf:"brokers" doc:"comma-separated host:port list (serve)"`
+	TLS        bool   `koanf:"tls" doc:"use TLS"`
+	Username   string `koanf:"username" doc:"SASL/SCRAM-SHA-512 user name"`
+	Password   Secret `koanf:"password" doc:"SASL/SCRAM-SHA-512 password"`
+	Partitions int    `koanf:"partitions" doc:"partitions of access-events.v1 when it is created"`
+}
+
+// Collector bounds what the listener takes.
+type Collector struct {
+	MaxBody         int64   `koanf:"max_body" doc:"largest decompressed request body in bytes"`
+	EventsPerSecond float64 `koanf:"events_per_second" doc:"events a second an ingest key may send; 0: no limit"`
+	MaxInFlight     int     `koanf:"max_in_flight" doc:"requests worked on at the same time"`
+}
+
+// Pipeline tunes the way from Kafka to ClickHouse.
+type Pipeline struct {
+	FlushEvery time.Duration `koanf:"flush_every" doc:"longest wait before read events are written"`
+	FlushRows  int           `koanf:"flush_rows" doc:"rows that are written at once at the latest"`
+}
+
+// Detectors tunes scoring.
+type Detectors struct {
+	Budget          float64       `koanf:"budget" doc:"alerts a tenant may expect a day on attack-free traffic"`
+	CheckpointEvery time.Duration `koanf:"checkpoint_every" doc:"how often the state is saved"`
+}
+
+// Webhooks guards where alerts may be sent.
+type Webhooks struct {
+	AllowPrivate bool `koanf:"allow_private" doc:"allow endpoints on private and loopback addresses"`
+}
+
+// Web is how browsers reach the dashboard.
+type Web struct {
+	PublicURL string `koanf:"public_url" doc:"address under which people open the dashboard; default http://LISTEN_API"`
+}
+
+// Default is a configuration that runs on one machine.
+func Default() Config {
+	return Config{
+		DataDir:    defaultDataDir(),
+		Listen:     Listen{API: "127.0.0.1:8080", Collector: "127.0.0.1:8081", Ops: "127.0.0.1:9464"},
+		Log:        Log{Level: "info", Format: "text"},
+		Engine:     Engine{Memory: 1 << 30},
+		Postgres:   Postgres{MaxConns: 10},
+		ClickHouse: ClickHouse{Database: "tenantwatch", Username: "default", Protocol: "native"},
+		Broker:     Broker{Sync: "acks"},
+		Kafka:      Kafka{Partitions: 4},
+		Collector:  Collector{MaxBody: 64 << 20, MaxInFlight: 64},
+		Pipeline:   Pipeline{FlushEvery: 250 * time.Millisecond, FlushRows: 50_000},
+		Detectors:  Detectors{Budget: 5, CheckpointEvery: 10 * time.Second},
+	}
+}
+
+func defaultDataDir() string {
+	if d := os.Getenv("XDG_DATA_HOME"); d != "" {
+		return filepath.Join(d, "tenantwatch")
+	}
+	if h, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(h, ".local", "share", "tenantwatch")
+	}
+	return "tenantwatch-data"
+}
+
+// Key describes one setting for --help, `config print` and the docs.
+type Key struct {
+	Name    string // dotted, e.g. listen.api
+	Flag    string // listen-api
+	Env     string // TENANTWATCH_LISTEN_API
+	Doc     string
+	Default any
+	Secret  bool
+}
+
+// Origin says where the value of a key came from.
+type Origin string
+
+// The origins, strongest first.
+const (
+	FromFlag    Origin = "flag"
+	FromEnv     Origin = "environment"
+	FromFile    Origin = "file"
+	FromDefault Origin = "default"
+)
+
+func problem(key, format string, args ...any) error {
+	return fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...))
+}
