@@ -65,16 +65,16 @@ web-test: web ## the dashboard's unit tests and types
 	cd dashboards/web && npm run --silent lint && npm run --silent test
 
 integration: build ## the binary as its users run it, on real parts
-	go test -timeout 15m -count=1 -tags integration -run 'TestIntegration' ./cmd/...
+	go test -timeout 15m -count=1 -tags integration -run TestIntegration ./cmd/tenantwatch/e2e/
 
 prove-isolation: build ## every guard between tenants, each with its mutation control
-	go test -timeout 10m -count=1 -tags integration -run 'TestProveIsolation' -v ./cmd/... | grep -vE '^(=== |---|    ---)'
+	go test -timeout 10m -count=1 -tags integration -run 'TestProveIsolation' -v ./cmd/tenantwatch/e2e/ | grep -vE '^(=== |--- PASS|    --- PASS)'
 
 smoke: build browser ## the dashboard in a real browser against the real binary
-	go test -timeout 10m -count=1 -tags integration -run 'TestBrowserSmoke' ./cmd/...
+	go test -timeout 10m -count=1 -tags integration -run 'TestBrowserSmoke' ./cmd/tenantwatch/e2e/
 
 kills: build ## a few kill -9 under load: rows = accepted events
-	TENANTWATCH_KILLS=3 TENANTWATCH_KILL_EVENTS=100000 go test -timeout 10m -count=1 -tags integration -run 'TestKills' ./cmd/...
+	TENANTWATCH_KILLS=3 TENANTWATCH_KILL_EVENTS=100000 go test -timeout 10m -count=1 -tags integration -run 'TestKills' ./cmd/tenantwatch/e2e/
 
 lint: ## gofmt, vet, staticcheck, import direction, known vulnerabilities
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -86,17 +86,17 @@ vuln: ## govulncheck (needs the vulnerability database)
 
 ## Long suites
 chaos: build ## ten kill -9 of the whole tree during 1,000,000 events
-	TENANTWATCH_KILLS=10 TENANTWATCH_KILL_EVENTS=1000000 go test -timeout 60m -count=1 -tags integration -run 'TestKills' -v ./cmd/...
+	TENANTWATCH_KILLS=10 TENANTWATCH_KILL_EVENTS=1000000 go test -timeout 60m -count=1 -tags integration -run 'TestKills' -v ./cmd/tenantwatch/e2e/
 
 quality: build ## detection quality on public data and the simulator, beside the trivial detectors
-	go test -timeout 60m -count=1 -tags quality -run 'TestQuality' -v ./detectors/... | grep -vE '^(=== |---|\?)'
+	go test -timeout 60m -count=1 -tags quality -run 'TestQuality' -v ./detectors/... | grep -vE '^(=== |--- PASS|\?)'
 
 bench: build ## benchmarks: push to row, codecs, detectors; peak memory of each process
 	go test -run '^$$' -bench . -benchmem ./detectors/... ./pipeline/event/... ./collector/...
-	go test -timeout 30m -count=1 -tags integration -run 'TestBenchEndToEnd' -v ./cmd/... | grep -vE '^(=== |---)'
+	go test -timeout 30m -count=1 -tags integration -run 'TestBenchEndToEnd' -v ./cmd/tenantwatch/e2e/ | grep -vE '^(=== |--- PASS)'
 
 screens: build browser ## screenshots of every page in both themes, into build/screens
-	go test -timeout 10m -count=1 -tags integration -run 'TestScreens' -v ./cmd/...
+	go test -timeout 10m -count=1 -tags integration -run 'TestScreens' -v ./cmd/tenantwatch/e2e/
 
 fuzz: ## every fuzz target for a minute
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p 2>/dev/null | grep ^Fuzz || true); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 60s $$p; done; done
