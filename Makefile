@@ -7,7 +7,7 @@ BIN := bin/tenantwatch
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_FILES := $(shell git ls-files '*.go' '*.sql' '*.yaml' go.mod go.sum 2>/dev/null)
 WEB_FILES := $(shell git ls-files dashboards/web 2>/dev/null | grep -v '^dashboards/web/dist/')
-DATA ?= $(CURDIR)/data
+DATA ?=
 ARGS ?=
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -21,10 +21,10 @@ help: ## this list
 
 ## Run
 up: build ## build what is missing and start everything with demo traffic (DATA=dir, ARGS=flags)
-	@exec $(BIN) up --demo --data-dir $(DATA) $(ARGS)
+	@exec $(BIN) up --demo $(if $(DATA),--data-dir $(DATA)) $(ARGS)
 
 run: build ## the same, empty: your own tenants and logs
-	@exec $(BIN) up --data-dir $(DATA) $(ARGS)
+	@exec $(BIN) up $(if $(DATA),--data-dir $(DATA)) $(ARGS)
 
 ## Build
 build: setup $(BIN) ## the binary with the dashboard inside

@@ -218,16 +218,12 @@ func (a *App) backends(ctx context.Context) (backends, error) {
 		return backends{}, err
 	}
 	b := backends{
-		log: eventlog.Config{Brokers: strings.Split(c.Kafka.Brokers, ","), SASL: eventlog.SASL{Username: c.Kafka.Username, Password: string(c.Kafka.Password)}},
-		store: eventstore.Config{Addr: strings.Split(c.ClickHouse.Addr, ","), Database: c.ClickHouse.Database, Username: c.ClickHouse.Username,
-			Password: string(c.ClickHouse.Password), Native: c.ClickHouse.Protocol == "native"},
-		core: core.Config{DSN: string(c.Postgres.DSN), PgBouncer: c.Postgres.PgBouncer, RequireFixed: !c.Postgres.AllowOld},
+		log:   eventlog.Config{Brokers: strings.Split(c.Kafka.Brokers, ","), SASL: eventlog.SASL{Username: c.Kafka.Username, Password: string(c.Kafka.Password)}},
+		store: outsideStore(c),
+		core:  core.Config{DSN: string(c.Postgres.DSN), PgBouncer: c.Postgres.PgBouncer, RequireFixed: !c.Postgres.AllowOld},
 	}
 	if c.Kafka.TLS {
 		b.log.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	if c.ClickHouse.TLS {
-		b.store.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	return b, nil
 }

@@ -2,14 +2,18 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/tenantwatch/config"
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/embedded/broker"
 	"github.com/tenantwatch/tenantwatch/embedded/clickhouse"
@@ -53,7 +57,7 @@ func (a *App) startEmbedded(ctx context.Context) (b backends, err error) {
 	a.progress("starting PostgreSQL")
 	pg, err := postgres.Start(ctx, postgres.Options{
 		DataDir: filepath.Join(dir, "postgres"),
-		Search:  postgres.Search{BinDir: a.opts.Config.Postgres.BinDir, BundleDir: besideBinary("postgres")},
+		Search:  postgres.Search{BinDir: a.opts.Config.Postgres.BinDir, BundleDir: BesideBinary("postgres")},
 		TCP:     a.opts.Config.Postgres.Addr,
 		Logger:  a.log.With("part", "postgres"), Metrics: a.reg,
 	})
@@ -117,7 +121,7 @@ func (e *engine) dial(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 func (a *App) startEngine(ctx context.Context, dir string) (*engine, error) {
-	lib, err := engineLib(a.opts.Config.Engine.Lib)
+	lib, err := EngineLib(a.opts.Config.Engine.Lib)
 	if err != nil {
 		return nil, err
 	}
@@ -193,8 +197,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// besideBinary finds a directory that `make` filled: build/NAME beside bin/.
-func besideBinary(name string) string {
+// BesideBinary finds a directory that `make` filled: build/NAME beside bin/.
+func BesideBinary(name string) string {
 	exe, err := os.Executable()
 	if err != nil {
 		return ""
@@ -211,14 +215,14 @@ func besideBinary(name string) string {
 }
 
 // EngineLib finds the engine's library.
-func engineLib(configured string) (string, error) {
+func EngineLib(configured string) (string, error) {
 	if configured != "" {
 		if _, err := os.Stat(configured); err != nil {
 			return "", fmt.Errorf("engine.lib: %w", err)
 		}
 		return configured, nil
 	}
-	if d := besideBinary("engine"); d != "" {
+	if d := BesideBinary("engine"); d != "" {
 		for _, n := range []string{"libchdb.so", "libchdb.dylib"} {
 			if p := filepath.Join(d, n); fileExists(p) {
 				return p, nil
@@ -231,4 +235,25 @@ func engineLib(configured string) (string, error) {
 func fileExists(p string) bool {
 	_, err := os.Stat(p)
 	return err == nil
+}
+
+// MigrateStore applies the ClickHouse schema of an outside server.
+func MigrateStore(ctx context.Context, c config.Config, log *slog.Logger) error {
+	sc := outsideStore(c)
+	sc.Logger = log
+	s, err := eventstore.Open(ctx, sc)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Migrate(ctx), s.Close())
+}
+
+// outsideStore is the ClickHouse of the configuration.
+func outsideStore(c config.Config) eventstore.Config {
+	sc := eventstore.Config{Addr: strings.Split(c.ClickHouse.Addr, ","), Database: c.ClickHouse.Database, Username: c.ClickHouse.Username,
+		Password: string(c.ClickHouse.Password), Native: c.ClickHouse.Protocol == "native"}
+	if c.ClickHouse.TLS {
+		sc.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return sc
 }

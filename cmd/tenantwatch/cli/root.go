@@ -95,11 +95,18 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 done but some li
 were quarantined, 4 not allowed, 5 not found.`,
 		SilenceErrors: true, SilenceUsage: true,
 	}
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usageError("there is no command %q: see `tenantwatch --help`", args[0])
+		}
+		return c.Help()
+	}
+	root.Args = cobra.ArbitraryArgs
 	root.PersistentFlags().StringVar(&a.configPath, "config", os.Getenv("TENANTWATCH_CONFIG"), "configuration file (YAML)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w\nSee `%s --help`.", err, c.CommandPath())
 	})
-	root.AddCommand(a.upCmd(), a.serveCmd(), a.engineCmd(), a.versionCmd(), a.configCmd(), a.simulateCmd())
+	root.AddCommand(a.upCmd(), a.serveCmd(), a.ingestCmd(), a.scoreCmd(), a.alertsCmd(), a.searchCmd(), a.tenantCmd(), a.keyCmd(), a.webhookCmd(), a.doctorCmd(), a.migrateCmd(), a.engineCmd(), a.versionCmd(), a.configCmd(), a.simulateCmd())
 	return root
 }
 

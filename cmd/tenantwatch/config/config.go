@@ -145,6 +145,10 @@ func Default() Config {
 }
 
 func defaultDataDir() string {
+	if os.Geteuid() == 0 {
+		// PostgreSQL refuses root and runs as another user, who cannot enter /root.
+		return "/var/lib/tenantwatch"
+	}
 	if d := os.Getenv("XDG_DATA_HOME"); d != "" {
 		return filepath.Join(d, "tenantwatch")
 	}

@@ -1,0 +1,369 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenantwatch/tenantwatch/core/tenant"
+	"github.com/tenantwatch/tenantwatch/pipeline/query"
+)
+
+// outputFlag adds -o and checks it.
+func outputFlag(c *cobra.Command) {
+	c.Flags().StringP("output", "o", "table", "table, json or ndjson")
+}
+
+func output(c *cobra.Command) (string, error) {
+	o, _ := c.Flags().GetString("output")
+	switch o {
+	case "table", "json", "ndjson":
+		return o, nil
+	}
+	return "", usageError("--output %q: want table, json or ndjson", o)
+}
+
+// row is one item as the API gave it.
+type row = map[string]any
+
+// column is a heading and where its value lies ("a.b" goes into objects).
+type column struct{ head, path string }
+
+func at(v any, path string) string {
+	for _, p := range strings.Split(path, ".") {
+		m, ok := v.(row)
+		if !ok {
+			return ""
+		}
+		v = m[p]
+	}
+	switch x := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return x
+	case float64:
+		return strconv.FormatFloat(x, 'f', -1, 64)
+	default:
+		b, _ := json.Marshal(x)
+		return string(b)
+	}
+}
+
+// printer writes items in the chosen form; ndjson and table as they come.
+type printer struct {
+	form string
+	cols []column
+	tw   *tabwriter.Writer
+	w    io.Writer
+	all  []row
+}
+
+func (a *cmdline) printer(form string, cols ...column) *printer {
+	p := &printer{form: form, cols: cols, w: a.Out}
+	if form == "table" {
+		p.tw = tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+		heads := make([]string, len(cols))
+		for i, c := range cols {
+			heads[i] = c.head
+		}
+		fmt.Fprintln(p.tw, strings.Join(heads, "\t"))
+	}
+	return p
+}
+
+// clean keeps what a log says from steering the terminal or the table.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+func (p *printer) item(r row) error {
+	switch p.form {
+	case "table":
+		cells := make([]string, len(p.cols))
+		for i, c := range p.cols {
+			cells[i] = clean(at(r, c.path))
+		}
+		_, err := fmt.Fprintln(p.tw, strings.Join(cells, "\t"))
+		return err
+	case "ndjson":
+		return json.NewEncoder(p.w).Encode(r)
+	}
+	p.all = append(p.all, r)
+	return nil
+}
+
+func (p *printer) done() error {
+	switch p.form {
+	case "table":
+		return p.tw.Flush()
+	case "json":
+		if p.all == nil {
+			p.all = []row{}
+		}
+		e := json.NewEncoder(p.w)
+		e.SetIndent("", "  ")
+		return e.Encode(p.all)
+	}
+	return nil
+}
+
+// list pages through a resource until max items were printed (0: all).
+func (a *cmdline) list(c *cobra.Command, path string, q url.Values, limit int, cols ...column) error {
+	form, err := output(c)
+	if err != nil {
+		return err
+	}
+	r, err := a.remote(c)
+	if err != nil {
+		return err
+	}
+	p := a.printer(form, cols...)
+	n := 0
+	for {
+		page := struct {
+			Items []row
+			Next  *string
+		}{}
+		size := 500
+		if limit > 0 {
+			size = min(size, limit-n)
+		}
+		q.Set("limit", strconv.Itoa(size))
+		if err := r.call(c.Context(), http.MethodGet, path+"?"+q.Encode(), nil, &page); err != nil {
+			return err
+		}
+		for _, it := range page.Items {
+			if err := p.item(it); err != nil {
+				return err
+			}
+			n++
+		}
+		if page.Next == nil || len(page.Items) == 0 || limit > 0 && n >= limit {
+			return p.done()
+		}
+		q.Set("after", *page.Next)
+	}
+}
+
+// write does one change and prints what came of it.
+func (a *cmdline) write(c *cobra.Command, method, path string, body any, cols ...column) error {
+	form, err := output(c)
+	if err != nil {
+		return err
+	}
+	r, err := a.remote(c)
+	if err != nil {
+		return err
+	}
+	var out row
+	if err := r.call(c.Context(), method, path, body, &out); err != nil {
+		return err
+	}
+	if out == nil {
+		_, err := fmt.Fprintln(a.Out, "done")
+		return err
+	}
+	p := a.printer(form, cols...)
+	if err := p.item(out); err != nil {
+		return err
+	}
+	return p.done()
+}
+
+// sub makes a command that talks to a running instance.
+func sub(use, short string, args cobra.PositionalArgs, run func(*cobra.Command, []string) error) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: args, RunE: run}
+	remoteFlags(c)
+	outputFlag(c)
+	return c
+}
+
+var tenantColumns = []column{{"ID", "id"}, {"NAME", "name"}, {"CREATED", "created_at"}}
+
+func (a *cmdline) tenantCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "tenant", Short: "Create and list tenants"}
+	var name string
+	create := sub("create ID", "Create a tenant; the id is for ever: a-z, 0-9 and -", exactArgs(1, "the tenant's id"), func(c *cobra.Command, args []string) error {
+		id, err := tenant.Parse(args[0])
+		if err != nil {
+			return usageError("%w", err)
+		}
+		if name == "" {
+			name = id.String()
+		}
+		return a.write(c, http.MethodPost, "/api/v1/tenants", map[string]string{"id": id.String(), "name": name}, tenantColumns...)
+	})
+	create.Flags().StringVar(&name, "name", "", "name for people (default: the id)")
+	cmd.AddCommand(create, sub("list", "List the tenants you may see", noArgs, func(c *cobra.Command, _ []string) error {
+		return a.list(c, "/api/v1/tenants", url.Values{}, 0, tenantColumns...)
+	}))
+	return cmd
+}
+
+// ofTenant is the filter of one tenant, or none.
+func ofTenant(t string) url.Values {
+	q := url.Values{}
+	if t != "" {
+		q.Set("tenant_id", t)
+	}
+	return q
+}
+
+func (a *cmdline) keyCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "key", Short: "Create, list and revoke ingest keys and API tokens"}
+	cols := []column{{"ID", "id"}, {"TENANT", "tenant_id"}, {"KIND", "kind"}, {"NAME", "name"}, {"ROLE", "role"}, {"LAST USED", "last_used_at"}}
+	var ten, name, kind, role string
+	var expires time.Duration
+	create := sub("create", "Create a key; its secret is shown this once", noArgs, func(c *cobra.Command, _ []string) error {
+		if ten == "" || name == "" {
+			return usageError("--tenant and --name are needed: whose key is it, and what for?")
+		}
+		body := map[string]any{"tenant_id": ten, "kind": kind, "name": name}
+		if role != "" {
+			body["role"] = role
+		}
+		if expires > 0 {
+			body["expires_at"] = time.Now().Add(expires).UTC().Format(time.RFC3339)
+		}
+		return a.write(c, http.MethodPost, "/api/v1/keys", body, column{"ID", "id"}, column{"TENANT", "tenant_id"}, column{"KIND", "kind"}, column{"SECRET (shown once)", "secret"})
+	})
+	create.Flags().StringVar(&ten, "tenant", "", "tenant the key belongs to")
+	create.Flags().StringVar(&name, "name", "", "what the key is for")
+	create.Flags().StringVar(&kind, "kind", "ingest", "ingest: pushes events; api: reads the API in a role")
+	create.Flags().StringVar(&role, "role", "", "role of an api key: tenant_admin or tenant_auditor")
+	create.Flags().DurationVar(&expires, "expires", 0, "lifetime, such as 2160h (default: none)")
+	list := sub("list", "List keys", noArgs, func(c *cobra.Command, _ []string) error {
+		return a.list(c, "/api/v1/keys", ofTenant(ten), 0, cols...)
+	})
+	list.Flags().StringVar(&ten, "tenant", "", "only this tenant's")
+	revoke := sub("revoke ID", "Revoke a key at once", exactArgs(1, "the key's id"), func(c *cobra.Command, args []string) error {
+		return a.write(c, http.MethodDelete, "/api/v1/keys/"+url.PathEscape(args[0])+"?"+ofTenant(ten).Encode(), nil)
+	})
+	revoke.Flags().StringVar(&ten, "tenant", "", "tenant the key belongs to")
+	cmd.AddCommand(create, list, revoke)
+	return cmd
+}
+
+func (a *cmdline) webhookCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "webhook", Short: "Register endpoints that receive alerts, and look at deliveries"}
+	cols := []column{{"ID", "id"}, {"TENANT", "tenant_id"}, {"NAME", "name"}, {"URL", "url"}, {"STATUS", "status"}}
+	var ten, name string
+	create := sub("create URL", "Register an endpoint; its signing secret is shown this once", exactArgs(1, "the endpoint's URL"), func(c *cobra.Command, args []string) error {
+		if ten == "" {
+			return usageError("--tenant is needed: whose alerts does it receive?")
+		}
+		if name == "" {
+			name = args[0]
+		}
+		return a.write(c, http.MethodPost, "/api/v1/webhooks", map[string]string{"tenant_id": ten, "name": name, "url": args[0]}, append(cols, column{"SECRET (shown once)", "secret"})...)
+	})
+	create.Flags().StringVar(&ten, "tenant", "", "tenant whose alerts it receives")
+	create.Flags().StringVar(&name, "name", "", "name for people")
+	list := sub("list", "List endpoints", noArgs, func(c *cobra.Command, _ []string) error {
+		return a.list(c, "/api/v1/webhooks", ofTenant(ten), 0, cols...)
+	})
+	list.Flags().StringVar(&ten, "tenant", "", "only this tenant's")
+	del := sub("delete ID", "Remove an endpoint", exactArgs(1, "the endpoint's id"), func(c *cobra.Command, args []string) error {
+		return a.write(c, http.MethodDelete, "/api/v1/webhooks/"+url.PathEscape(args[0])+"?"+ofTenant(ten).Encode(), nil)
+	})
+	del.Flags().StringVar(&ten, "tenant", "", "tenant it belongs to")
+	deliveries := sub("deliveries ID", "Show what was sent to an endpoint, newest first", exactArgs(1, "the endpoint's id"), func(c *cobra.Command, args []string) error {
+		return a.list(c, "/api/v1/webhooks/"+url.PathEscape(args[0])+"/deliveries", ofTenant(ten), 100,
+			column{"SEQ", "seq"}, column{"ALERT", "alert_id"}, column{"STATE", "state"}, column{"ATTEMPTS", "attempts"}, column{"STATUS", "last_status"}, column{"ERROR", "last_error"})
+	})
+	deliveries.Flags().StringVar(&ten, "tenant", "", "tenant it belongs to")
+	cmd.AddCommand(create, list, del, deliveries)
+	return cmd
+}
+
+func (a *cmdline) alertsCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "alerts", Short: "List alerts and show one"}
+	var ten, severity, status string
+	var limit int
+	list := sub("list", "List alerts, newest first", noArgs, func(c *cobra.Command, _ []string) error {
+		q := ofTenant(ten)
+		for k, v := range map[string]string{"severity": severity, "status": status} {
+			if v != "" {
+				q.Set(k, v)
+			}
+		}
+		return a.list(c, "/api/v1/alerts", q, limit, column{"RAISED", "raised_at_event_time"}, column{"SEVERITY", "severity"}, column{"SCORE", "score"}, column{"TENANT", "tenant_id"}, column{"ENTITY", "entity.id"}, column{"TITLE", "title"}, column{"STATUS", "triage.status"}, column{"ID", "id"})
+	})
+	list.Flags().StringVar(&ten, "tenant", "", "only this tenant's")
+	list.Flags().StringVar(&severity, "severity", "", "only this severity")
+	list.Flags().StringVar(&status, "status", "", "new, in_progress or closed")
+	list.Flags().IntVar(&limit, "limit", 50, "how many; 0: all")
+	show := sub("show ID", "Show one alert", exactArgs(1, "the alert's id"), func(c *cobra.Command, args []string) error {
+		form, err := output(c)
+		if err != nil {
+			return err
+		}
+		r, err := a.remote(c)
+		if err != nil {
+			return err
+		}
+		var al row
+		if err := r.call(c.Context(), http.MethodGet, "/api/v1/alerts/"+url.PathEscape(args[0]), nil, &al); err != nil {
+			return err
+		}
+		if form != "table" {
+			return json.NewEncoder(a.Out).Encode(al)
+		}
+		for _, l := range []column{{"", "title"}, {"", "reason"}, {"", "counterfactual"}, {"tenant    ", "tenant_id"}, {"entity    ", "entity.id"}, {"severity  ", "severity"}, {"score     ", "score"}, {"p-value   ", "p_value"}, {"technique ", "technique"}, {"events    ", "count"}, {"raised    ", "raised_at_event_time"}, {"status    ", "triage.status"}} {
+			fmt.Fprintf(a.Out, "%s%s\n", l.head, clean(at(al, l.path)))
+		}
+		return nil
+	})
+	cmd.AddCommand(list, show)
+	return cmd
+}
+
+func (a *cmdline) searchCmd() *cobra.Command {
+	var ten, from, to string
+	var since time.Duration
+	var limit int
+	cmd := sub("search [QUERY]", "Search a tenant's audit log", cobra.ArbitraryArgs, func(c *cobra.Command, args []string) error {
+		text := strings.Join(args, " ")
+		if _, err := query.Parse(text); err != nil {
+			return usageError("%w", err)
+		}
+		q := ofTenant(ten)
+		q.Set("q", text)
+		if since > 0 {
+			from = time.Now().Add(-since).UTC().Format(time.RFC3339)
+		}
+		for k, v := range map[string]string{"from": from, "to": to} {
+			if v != "" {
+				q.Set(k, v)
+			}
+		}
+		return a.list(c, "/api/v1/audit/events", q, limit, column{"TIME", "time"}, column{"ACTOR", "actor"}, column{"ACTION", "action"}, column{"OUTCOME", "outcome"}, column{"RESOURCE", "resource"}, column{"ADDRESS", "src_ip"}, column{"COUNTRY", "country"}, column{"ID", "id"})
+	})
+	cmd.Long = `Searches one tenant's events, newest first.
+
+  actor:alice@*  action:file.*  -country:DE  bytes>1MB  src_ip:10.0.0.0/8  "free text"
+
+Words are joined by AND; OR and parentheses work; - leaves out.`
+	cmd.Example = "  tenantwatch search --tenant acme 'action:login outcome:failure' --since 24h\n  tenantwatch search --tenant acme 'actor:root' -o ndjson --limit 0"
+	f := cmd.Flags()
+	f.StringVar(&ten, "tenant", "", "tenant to search (a token of one tenant needs none)")
+	f.DurationVar(&since, "since", 0, "how far back from now, such as 24h")
+	f.StringVar(&from, "from", "", "first time, RFC 3339")
+	f.StringVar(&to, "to", "", "time after the last, RFC 3339")
+	f.IntVar(&limit, "limit", 100, "how many; 0: all")
+	return cmd
+}
