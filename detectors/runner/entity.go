@@ -70,6 +70,9 @@ func (l *lane) entityFor(r *Runner, role detect.Role, e *event.Event) *entity {
 	typ := alert.Tenant
 	switch role {
 	case detect.Actor:
+		if e.Actor == e.SrcIP {
+			return nil // nobody is named: the address acts for itself, and is looked at as one
+		}
 		id, typ = e.Actor, alert.User
 		if e.ActorType == "service" {
 			typ = alert.Service

@@ -189,7 +189,9 @@ func (l *lane) slot(r *Runner, n *entity, hour int64) int {
 		l.roll(r, n, hour)
 		n.win[0].open(hour, len(r.dets))
 		l.budget.Test()
-		if n.role == detect.Actor {
+		// The hours people keep are learnt from who acts: accounts, or where
+		// none is named, addresses.
+		if e := r.scope.Event; n.role == detect.Actor || n.role == detect.Address && e != nil && e.Actor == e.SrcIP {
 			l.season.Learn(baseline.HourOfWeek(hour), 1)
 		}
 		return 0

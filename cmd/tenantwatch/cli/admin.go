@@ -239,7 +239,7 @@ func (a *cmdline) keyCmd() *cobra.Command {
 		if expires > 0 {
 			body["expires_at"] = time.Now().Add(expires).UTC().Format(time.RFC3339)
 		}
-		return a.write(c, http.MethodPost, "/api/v1/keys", body, column{"ID", "id"}, column{"TENANT", "tenant_id"}, column{"KIND", "kind"}, column{"SECRET (shown once)", "secret"})
+		return a.write(c, http.MethodPost, "/api/v1/keys", body, column{"ID", "key.id"}, column{"TENANT", "key.tenant_id"}, column{"KIND", "key.kind"}, column{"SECRET (shown once)", "secret"})
 	})
 	create.Flags().StringVar(&ten, "tenant", "", "tenant the key belongs to")
 	create.Flags().StringVar(&name, "name", "", "what the key is for")
@@ -269,7 +269,7 @@ func (a *cmdline) webhookCmd() *cobra.Command {
 		if name == "" {
 			name = args[0]
 		}
-		return a.write(c, http.MethodPost, "/api/v1/webhooks", map[string]string{"tenant_id": ten, "name": name, "url": args[0]}, append(cols, column{"SECRET (shown once)", "secret"})...)
+		return a.write(c, http.MethodPost, "/api/v1/webhooks", map[string]string{"tenant_id": ten, "name": name, "url": args[0]}, column{"ID", "webhook.id"}, column{"TENANT", "webhook.tenant_id"}, column{"URL", "webhook.url"}, column{"SECRET (shown once)", "secret"})
 	})
 	create.Flags().StringVar(&ten, "tenant", "", "tenant whose alerts it receives")
 	create.Flags().StringVar(&name, "name", "", "name for people")

@@ -167,7 +167,10 @@ func ensureTenant(ctx context.Context, r *remote, id tenant.ID, create bool) (cr
 
 // temporaryKey makes an ingest key for this run; revoke ends it.
 func temporaryKey(ctx context.Context, r *remote, id tenant.ID) (secret string, revoke func(), err error) {
-	var k struct{ ID, Secret string }
+	var k struct {
+		Key    struct{ ID string }
+		Secret string
+	}
 	err = r.call(ctx, http.MethodPost, "/api/v1/keys", map[string]any{"tenant_id": id.String(), "kind": "ingest", "name": "ingest command",
 		"expires_at": time.Now().Add(7 * 24 * time.Hour).UTC().Format(time.RFC3339)}, &k)
 	if err != nil {
@@ -175,7 +178,7 @@ func temporaryKey(ctx context.Context, r *remote, id tenant.ID) (secret string, 
 	}
 	return k.Secret, func() {
 		// It expires by itself when this does not get through.
-		_ = r.call(context.WithoutCancel(ctx), http.MethodDelete, "/api/v1/keys/"+k.ID+"?tenant_id="+id.String(), nil, nil)
+		_ = r.call(context.WithoutCancel(ctx), http.MethodDelete, "/api/v1/keys/"+k.Key.ID+"?tenant_id="+id.String(), nil, nil)
 	}, nil
 }
 
@@ -277,6 +280,14 @@ func (a *cmdline) push(ctx context.Context, r *remote, key string, q url.Values,
 	return ans, false, err
 }
 
+// years is "2026" or "2025 to 2026".
+func years(y []int) string {
+	if y[0] == y[len(y)-1] {
+		return strconv.Itoa(y[0])
+	}
+	return fmt.Sprintf("%d to %d", y[0], y[len(y)-1])
+}
+
 func (a *cmdline) reportPush(path string, ans pushAnswer) {
 	fmt.Fprintf(a.Out, "%s: %d events", path, ans.Accepted)
 	if ans.Format != "" {
@@ -289,7 +300,7 @@ func (a *cmdline) reportPush(path string, ans pushAnswer) {
 		fmt.Fprintf(a.Out, ", %d repeat an id of the same file", ans.Repeats)
 	}
 	if len(ans.Years) > 0 {
-		fmt.Fprintf(a.Out, ", year %v assumed (--year says otherwise)", strings.Trim(fmt.Sprint(ans.Years), "[]"))
+		fmt.Fprintf(a.Out, ", year %s assumed (--year says otherwise)", years(ans.Years))
 	}
 	fmt.Fprintln(a.Out)
 	for i, e := range ans.Errors {
