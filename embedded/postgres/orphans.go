@@ -20,7 +20,11 @@ import (
 //
 // The file must not be removed while any backend lives, because it is what
 // keeps a second postmaster from the same shared memory.
-func clearStale(ctx context.Context, log *slog.Logger, pgdata string) error {
+//
+// The lock file of the socket goes with it: it holds a process number that may
+// be somebody else's by now, or that of a zombie nobody has waited for yet,
+// and PostgreSQL would refuse to start beside it.
+func clearStale(ctx context.Context, log *slog.Logger, pgdata, socketDir string) error {
 	pidFile := filepath.Join(pgdata, "postmaster.pid")
 	if !canSeeHolders {
 		return nil
@@ -68,6 +72,15 @@ func clearStale(ctx context.Context, log *slog.Logger, pgdata string) error {
 		log.Info("removed the postmaster.pid of an earlier run that did not end in order")
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("remove stale %s: %w", pidFile, err)
+	}
+	stale, err := filepath.Glob(filepath.Join(socketDir, ".s.PGSQL.*"))
+	if err != nil {
+		return fmt.Errorf("look for stale sockets in %s: %w", socketDir, err)
+	}
+	for _, f := range stale {
+		if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove stale %s: %w", f, err)
+		}
 	}
 	return nil
 }

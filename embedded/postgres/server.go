@@ -201,7 +201,7 @@ func (s *Server) command() (*exec.Cmd, error) {
 	pgdata := filepath.Join(s.opt.DataDir, clusterDir)
 	ctx, cancel := context.WithTimeout(context.Background(), s.opt.StartTimeout)
 	defer cancel()
-	if err := clearStale(ctx, s.log, pgdata); err != nil {
+	if err := clearStale(ctx, s.log, pgdata, s.socketDir); err != nil {
 		return nil, err
 	}
 	port, listen := strconv.Itoa(socketPort), ""
