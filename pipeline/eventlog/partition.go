@@ -57,6 +57,7 @@ type Partition struct {
 	lag, age                 prometheus.Gauge
 
 	highWater atomic.Int64
+	settled   atomic.Int64 // the committed offset as of now, for the lag
 	fetched   chan fetch
 	cancel    context.CancelFunc
 	wg        sync.WaitGroup
@@ -174,6 +175,9 @@ func (p *Partition) Start(offset int64) (from, trimmed, ahead int64) {
 	p.cancel = cancel
 	p.fetched = make(chan fetch, p.c.opt.Prefetch)
 	p.highWater.Store(p.end)
+	// Below both what was committed and what is read first nothing is owed.
+	p.settled.Store(max(p.committed, p.first))
+	p.lag.Set(float64(max(p.end-p.settled.Load(), 0)))
 	p.wg.Go(func() { p.run(ctx, from) })
 	return from, trimmed, ahead
 }
@@ -193,6 +197,7 @@ func (p *Partition) Read(ctx context.Context) ([]Record, error) {
 			}
 		}
 		p.records.Add(float64(len(f.records)))
+		p.lag.Set(float64(max(p.highWater.Load()-p.settled.Load(), 0)))
 		p.age.Set(time.Since(f.records[len(f.records)-1].Time).Seconds())
 		return f.records, nil
 	case <-ctx.Done():
@@ -209,6 +214,7 @@ func (p *Partition) Commit(ctx context.Context, offset int64, metadata string) e
 		err := p.commit(ctx, offset, metadata)
 		switch {
 		case err == nil:
+			p.settled.Store(offset)
 			p.lag.Set(float64(max(p.highWater.Load()-offset, 0)))
 			return nil
 		case fenced(err):
