@@ -1,0 +1,417 @@
+//go:build integration
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/api"
+)
+
+// shape is what the matrix has to know of an operation beyond the router's
+// table. An operation without one fails the proof.
+type shape struct {
+	query  string         // what a valid request needs
+	body   map[string]any // nil: takes none
+	id     func(*owner) string
+	list   bool // pages with a cursor
+	search bool // takes q
+	// canary: the answer to its owner holds the canary. Where it holds only
+	// figures, figure names the member that has to be exactly the owner's.
+	canary bool
+	figure string
+}
+
+func alertOf(o *owner) string { return o.alertID }
+func keyOf(o *owner) string   { return o.keyID }
+func hookOf(o *owner) string  { return o.hookID }
+
+var shapes = map[string]shape{
+	"createSession":         {body: map[string]any{"email": "nobody@a.example", "password": "not the right one"}},
+	"getSession":            {canary: true},
+	"deleteSession":         {},
+	"getOverview":           {canary: true}, // names tenants by slug
+	"listAlerts":            {list: true, search: true, canary: true},
+	"getAlert":              {id: alertOf, canary: true},
+	"listAlertEvents":       {id: alertOf, canary: true},
+	"triageAlert":           {id: alertOf, body: map[string]any{"status": "in_progress"}},
+	"streamAlerts":          {canary: true},
+	"searchEvents":          {list: true, search: true, canary: true},
+	"getHistogram":          {search: true, figure: "total"},
+	"getFacets":             {query: "field=actor", search: true, canary: true},
+	"listFields":            {},
+	"exportEvents":          {query: "format=ndjson", search: true, canary: true},
+	"listTenants":           {list: true, canary: true},
+	"createTenant":          {body: map[string]any{"id": "t-by-the-proof", "name": "Made by the proof"}},
+	"listKeys":              {list: true, canary: true},
+	"createKey":             {body: map[string]any{"kind": "ingest", "name": "made by the proof"}},
+	"deleteKey":             {id: keyOf, body: map[string]any{}},
+	"listWebhooks":          {list: true, canary: true},
+	"createWebhook":         {body: map[string]any{"url": "http://127.0.0.1:1/made-by-the-proof"}},
+	"deleteWebhook":         {id: hookOf, body: map[string]any{}},
+	"listDeliveries":        {id: hookOf, list: true, canary: true}, // the alert's id
+	"listQuarantine":        {list: true, canary: true},
+	"getIngestAccounting":   {canary: true, figure: "stored"},
+	"getFindingsAccounting": {},
+}
+
+// request is one call of the matrix.
+type request struct {
+	method, path string
+	query        url.Values
+	header       map[string]string
+	body         map[string]any
+	as           caller
+	stream       bool
+}
+
+func (r request) String() string {
+	return fmt.Sprintf("%s %s?%s body %v header %v as %s", r.method, r.path, r.query.Encode(), r.body, r.header, r.as.name)
+}
+
+// send makes a request, and again when it came too fast. A stream is read for
+// a moment.
+func (w *world) send(r request) (int, http.Header, []byte) {
+	for {
+		status, h, body := w.once(r)
+		if status != http.StatusTooManyRequests {
+			return status, h, body
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+}
+
+func (w *world) once(r request) (int, http.Header, []byte) {
+	w.t.Helper()
+	w.asked++
+	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	defer cancel()
+	if r.stream {
+		time.AfterFunc(150*time.Millisecond, cancel)
+	}
+	var b io.Reader
+	if r.body != nil {
+		raw, err := json.Marshal(r.body)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		b = bytes.NewReader(raw)
+	}
+	target := w.api + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	q, err := http.NewRequestWithContext(ctx, r.method, target, b)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if b != nil {
+		q.Header.Set("Content-Type", "application/json")
+	}
+	if r.as.bearer != "" {
+		q.Header.Set("Authorization", "Bearer "+r.as.bearer)
+	}
+	if r.as.cookie != "" {
+		q.AddCookie(&http.Cookie{Name: "tw_session", Value: r.as.cookie})
+		q.Header.Set("X-CSRF-Token", r.as.csrf)
+	}
+	for k, v := range r.header {
+		q.Header.Set(k, v)
+	}
+	resp, err := w.http.Do(q)
+	if err != nil {
+		w.t.Fatalf("%v: %v", r, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil && !(r.stream && errors.Is(err, context.Canceled)) {
+		w.t.Fatalf("%v: %v", r, err)
+	}
+	return resp.StatusCode, resp.Header, body
+}
+
+// What differs between two equal answers: the request's id, and figures that
+// move by themselves, such as when a key was last used or how often a dead
+// endpoint was tried.
+var (
+	requestIDs = regexp.MustCompile(`urn:request:[0-9a-f-]{36}`)
+	moving     = regexp.MustCompile(`"(last_used_at|failing_since|failures|attempts|finished_at|updated_at)":("[^"]*"|null|\d+)`)
+)
+
+// same reduces an answer to what must be equal for a foreign and for a missing
+// id. sent is what only this request said and might hear back.
+func same(status int, h http.Header, body []byte, sent string) string {
+	h = h.Clone()
+	h.Del("Date")
+	h.Del("X-Request-Id")
+	if status < 300 { // lengths and tags of lists that move
+		h.Del("Content-Length")
+	}
+	text := moving.ReplaceAllString(requestIDs.ReplaceAllString(string(body), "REQUEST"), `"$1":0`)
+	if sent != "" {
+		text = strings.ReplaceAll(text, sent, "SENT")
+	}
+	var lines []string
+	for _, k := range slices.Sorted(maps.Keys(h)) {
+		lines = append(lines, k+": "+strings.Join(h[k], ", "))
+	}
+	return fmt.Sprintf("%d\n%s\n%s", status, strings.Join(lines, "\n"), text)
+}
+
+// marks are the strings by which an owner can be known.
+func (o *owner) marks() []string {
+	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.ingest, o.admin, o.auditor}
+}
+
+// leaks finds marks of owners that the caller may not see.
+func (w *world) leaks(c caller, h http.Header, body []byte, sent string) (found []string) {
+	text := fmt.Sprint(h) + string(body)
+	if sent != "" {
+		text = strings.ReplaceAll(text, sent, "SENT")
+	}
+	for i, o := range w.owners {
+		if slices.Contains(c.sees, o) {
+			continue
+		}
+		for _, m := range o.marks() {
+			if m != "" && strings.Contains(text, m) {
+				found = append(found, fmt.Sprintf("tenant %c: %.12s…", 'A'+i, m))
+			}
+		}
+	}
+	return found
+}
+
+// tally is one line of the table.
+type tally struct {
+	route                                      api.Route
+	requests, pairs, leaks, differs            int
+	path, query, body, header, cursor, search  int
+	refused, control, exact, wrong, forbidding int
+}
+
+// prover runs the cells of one route for one caller.
+type prover struct {
+	w *world
+	r api.Route
+	s shape
+	c caller
+	n *tally
+}
+
+func (p prover) base() request {
+	q, _ := url.ParseQuery(p.s.query)
+	return request{method: p.r.Method, path: p.r.Path, query: q, body: maps.Clone(p.s.body), header: map[string]string{}, as: p.c, stream: p.r.Operation == "streamAlerts"}
+}
+
+// fire sends a request and looks for what must not be in the answer.
+func (p prover) fire(r request, sent string) (int, string, []byte) {
+	status, h, body := p.w.send(r)
+	p.n.requests++
+	if found := p.w.leaks(p.c, h, body, sent); len(found) > 0 {
+		p.n.leaks++
+		p.w.t.Errorf("LEAK %v: %d shows %v\n%s", r, status, found, body)
+	}
+	if status >= 500 {
+		p.n.wrong++
+		p.w.t.Errorf("%v: %d %s", r, status, body)
+	}
+	return status, same(status, h, body, sent), body
+}
+
+// pair sends the same request with a foreign id and with a missing one: the
+// answers have to be equal. kind counts the place where the id stands.
+func (p prover) pair(kind *int, foreign, missing string, with func(*request, string)) {
+	*kind++
+	p.n.pairs++
+	a, b := p.base(), p.base()
+	with(&a, foreign)
+	with(&b, missing)
+	sa, ta, _ := p.fire(a, foreign)
+	sb, tb, _ := p.fire(b, missing)
+	if sa < 300 && sb < 300 && p.r.Method != http.MethodGet {
+		return // both made something of the caller's own
+	}
+	if ta != tb {
+		p.n.differs++
+		p.w.t.Errorf("TOLD APART %v:\n--- foreign\n%s\n--- missing\n%s", a, ta, tb)
+	}
+	if sa >= 400 {
+		p.n.refused++
+	}
+}
+
+// like is an id of the same form that does not exist.
+func like(id string) string {
+	b := []byte(id)
+	for i, n := len(b)-1, 0; i >= 0 && n < 6; i-- {
+		if b[i] == '-' {
+			continue
+		}
+		n++
+		switch c := b[i]; {
+		case c == '2':
+			b[i] = '3'
+		case c >= '0' && c <= '9':
+			b[i] = '2'
+		case c == 'c':
+			b[i] = 'd'
+		default:
+			b[i] = 'c'
+		}
+	}
+	return string(b)
+}
+
+// own names the caller's own tenant where its role has to.
+func (p prover) own(r *request) {
+	if p.c.single || len(p.c.sees) == 0 {
+		return
+	}
+	switch p.r.Tenancy {
+	case api.TenancyOne:
+		r.query.Set("tenant_id", p.c.sees[0].slug)
+	case api.TenancyWrite:
+		r.body["tenant_id"] = p.c.sees[0].slug
+	}
+}
+
+// run goes through every place where an id can stand.
+func (p prover) run() {
+	w := p.w
+	a, foreign := w.owners[0], w.owners[1:]
+	if len(p.c.sees) > 1 {
+		foreign = w.owners[2:]
+	}
+	// As it is meant: for its own things. Writes on an own object are left out,
+	// the proof would take away what it needs.
+	if p.s.id == nil && p.r.Operation != "deleteSession" || p.r.Method == http.MethodGet {
+		r := p.base()
+		p.own(&r)
+		if p.s.id != nil {
+			r.path = strings.ReplaceAll(r.path, "{id}", p.s.id(a))
+		}
+		if r.stream {
+			r.header["Last-Event-ID"] = "0"
+		}
+		status, _, body := p.fire(r, "")
+		if !p.r.Public && !p.c.can(p.r.Permission) && status < 400 {
+			p.n.wrong++
+			w.t.Errorf("%v: %d without the permission %s", r, status, p.r.Permission)
+		}
+		if p.s.figure != "" && status == 200 {
+			p.exactly(body, a)
+		}
+	}
+	for i, o := range foreign {
+		if p.s.id != nil {
+			p.pair(&p.n.path, p.s.id(o), like(p.s.id(o)), func(r *request, id string) {
+				p.own(r)
+				r.path = strings.ReplaceAll(r.path, "{id}", id)
+			})
+			p.pair(&p.n.query, o.slug, w.missing, func(r *request, id string) { // with its own tenant beside it
+				r.path = strings.ReplaceAll(r.path, "{id}", p.s.id(o))
+				r.query.Set("tenant_id", id)
+			})
+		}
+		here := func(r *request) { r.path = strings.ReplaceAll(r.path, "{id}", p.ownID()) }
+		p.pair(&p.n.query, o.slug, w.missing, func(r *request, id string) { here(r); r.query.Set("tenant_id", id) })
+		if p.s.body != nil {
+			p.pair(&p.n.body, o.slug, w.missing, func(r *request, id string) { here(r); r.body["tenant_id"] = id })
+		}
+		if i > 0 {
+			continue // what follows is about the credential, not about which tenant
+		}
+		p.headers(o)
+		p.lists(o)
+	}
+}
+
+// ownID is an id for the path of requests whose foreign part is elsewhere. It
+// does not exist for writes, which might succeed.
+func (p prover) ownID() string {
+	if p.s.id == nil {
+		return ""
+	}
+	if id := p.s.id(p.w.owners[0]); p.r.Method == http.MethodGet {
+		return id
+	}
+	return like(p.s.id(p.w.owners[0]))
+}
+
+// headers sends foreign values where a proxy or a client might put them.
+func (p prover) headers(o *owner) {
+	if p.r.Operation == "deleteSession" && p.c.cookie != "" {
+		return // would end the session, whatever the header says
+	}
+	for _, name := range []string{"X-Tenant-Id", "Forwarded"} {
+		p.pair(&p.n.header, o.slug, p.w.missing, func(r *request, id string) {
+			p.own(r)
+			r.path = strings.ReplaceAll(r.path, "{id}", p.ownID())
+			r.header[name] = id
+		})
+	}
+	id := func(r *request) { p.own(r); r.path = strings.ReplaceAll(r.path, "{id}", p.s.id(o)) }
+	switch p.r.Operation {
+	case "getAlert":
+		p.pair(&p.n.header, o.etag, `"999-999"`, func(r *request, tag string) { id(r); r.header["If-None-Match"] = tag })
+	case "triageAlert":
+		p.pair(&p.n.header, o.etag, `"999-999"`, func(r *request, tag string) { id(r); r.header["If-Match"] = tag })
+	case "streamAlerts":
+		p.pair(&p.n.header, o.streamID, forged(o.streamID), func(r *request, id string) { r.header["Last-Event-ID"] = id })
+	case "createKey", "createWebhook", "createTenant": // the foreign tenant used the first one already
+		p.pair(&p.n.header, o.canary+p.r.Operation, "CANARY-none"+p.r.Operation, func(r *request, key string) { p.own(r); r.header["Idempotency-Key"] = key })
+	}
+}
+
+// lists sends cursors of foreign lists, and searches for foreign values.
+func (p prover) lists(o *owner) {
+	path := func(r *request) { p.own(r); r.path = strings.ReplaceAll(r.path, "{id}", p.ownID()) }
+	if p.s.list {
+		for _, cursor := range []string{o.cursors[p.r.Operation], o.pulled[p.r.Operation]} {
+			if cursor == "" {
+				p.w.t.Errorf("%s: the foreign tenant has no cursor to send", p.r.Operation)
+				continue
+			}
+			p.pair(&p.n.cursor, cursor, forged(cursor), func(r *request, c string) { path(r); r.query.Set("after", c) })
+		}
+	}
+	if p.s.search {
+		p.pair(&p.n.search, o.canary, "CANARY-"+random(8), func(r *request, c string) { path(r); r.query.Set("q", `"`+c+`"`) })
+	}
+}
+
+// forged is a cursor that this server never made, of the same form.
+func forged(c string) string {
+	if c == "" {
+		return "AAAA"
+	}
+	first := "A"
+	if strings.HasPrefix(c, "A") {
+		first = "B"
+	}
+	return first + c[1:]
+}
+
+// exactly holds a figure against the owner's own.
+func (p prover) exactly(body []byte, o *owner) {
+	var v map[string]any
+	_ = json.Unmarshal(body, &v) // then the figure is missing
+	p.n.exact++
+	if v[p.s.figure] != float64(o.events) {
+		p.n.wrong++
+		p.w.t.Errorf("%s as %s: %s is %v, the tenant has %d events", p.r.Operation, p.c.name, p.s.figure, v[p.s.figure], o.events)
+	}
+}

@@ -1,0 +1,152 @@
+package core_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenantwatch/tenantwatch/core"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
+)
+
+// TestProveIsolation takes PostgreSQL's guards away one at a time, on a
+// database of its own each, and prints what the mutant shows, which test turns
+// red, and what the next guard still holds back. `make prove-isolation` runs
+// it. Each mutant must be seen by the named test's own check: a guard whose
+// loss nobody notices fails the proof.
+func TestProveIsolation(t *testing.T) {
+	const mine, theirs = 3, 3
+	own := "begin; set local role tenantwatch_tenant; set local search_path = tenantwatch, pg_temp; set local app.tenant_id = '%s'"
+	unset := "begin; set local role tenantwatch_tenant; set local search_path = tenantwatch, pg_temp"
+	granted := "begin read only; set local role tenantwatch_granted; set local search_path = tenantwatch, pg_temp; set local app.granted_tenants = '{%s}'"
+	bound := `select tenant_id::text from findings_ledger where tenant_id = '%s'`
+	const unbound = `select tenant_id::text from findings_ledger`
+
+	mutants := []struct {
+		guard, mutate string // SQL of the superuser; "" mutates the query instead
+		begin         string // the transaction's begin; %s is the tenant's uuid
+		query         string // what a careless reader would ask
+		leaks         bool   // whether foreign rows come out of that
+		red           string // the test that notices
+		catalogue     bool   // it is the catalogue's check, run here
+		second        string // the guard that stands behind
+		behind        string // the query with the second guard in place; the same begin
+	}{
+		{"none removed (reference)", "", own, unbound, false, "", false, "", ""},
+		{"row-level security disabled", `alter table findings_ledger disable row level security`, own, unbound, true,
+			"TestCatalogue, TestIsolationUnderConcurrency", true, "query bound to the tenant", bound},
+		{"policy own_rows shows all", `drop policy own_rows on findings_ledger; create policy own_rows on findings_ledger for all to tenantwatch_tenant using (true)`, own, unbound, true,
+			"TestCatalogue, TestIsolationUnderConcurrency", true, "query bound to the tenant", bound},
+		{"policy granted_rows shows all", `drop policy granted_rows on findings_ledger; create policy granted_rows on findings_ledger for select to tenantwatch_granted using (true)`, granted, unbound, true,
+			"TestCatalogue, TestIsolationUnderConcurrency", true, "query bound to the tenant", bound},
+		{"policy own_rows dropped", `drop policy own_rows on findings_ledger`, own, unbound, false,
+			"TestCatalogue, TestIsolationUnderConcurrency", true, "RLS without a policy denies", unbound},
+		{"FORCE removed", `alter table findings_ledger no force row level security`, own, unbound, false,
+			"TestCatalogue", true, "the service is not the owner", unbound},
+		{"tenant setting left out", "", unset, unbound, false, "TestNothingWithoutASetting", false, "policy sees NULL: no row", unbound},
+		{"role not stepped into", "", "begin; set local search_path = tenantwatch, pg_temp; set local app.tenant_id = '%s'", unbound, false,
+			"TestNothingWithoutASetting", false, "service role has no grant", unbound},
+	}
+	fmt.Printf("\n  %-32s | %-32s | %-45s | %s\n", "guard removed (PostgreSQL)", "what the mutant shows", "test that turns red", "second guard: foreign rows that left")
+	for _, m := range mutants {
+		func() {
+			c, db := server.Open(t, nil)
+			ids := fill(t, c, 2)
+			admin, err := pgx.Connect(t.Context(), db.AdminDSN)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = admin.Close(context.Background()) }()
+			uuid := map[tenant.ID]string{}
+			for _, id := range ids {
+				var u string
+				if err := admin.QueryRow(t.Context(), `select id::text from tenantwatch.tenants where slug = $1`, id.String()).Scan(&u); err != nil {
+					t.Fatal(err)
+				}
+				uuid[id] = u
+			}
+			if m.mutate != "" {
+				if _, err := admin.Exec(t.Context(), "set search_path = tenantwatch; "+m.mutate); err != nil {
+					t.Fatalf("%s: %v", m.guard, err)
+				}
+			}
+			a := uuid[ids[0]]
+			// rows counts whose rows a query in such a transaction gives.
+			rows := func(query string) (n, foreign int, err error) {
+				begin := m.begin
+				if m.begin != unset {
+					begin = fmt.Sprintf(m.begin, a)
+				}
+				if query == bound {
+					query = fmt.Sprintf(bound, a)
+				}
+				err = core.Transact(t.Context(), c.Pool(), begin, func(tx pgx.Tx) error {
+					got, err := tx.Query(t.Context(), query)
+					if err != nil {
+						return err
+					}
+					owners, err := pgx.CollectRows(got, pgx.RowTo[string])
+					for _, o := range owners {
+						if n++; o != a {
+							foreign++
+						}
+					}
+					return err
+				})
+				return n, foreign, err
+			}
+			n, foreign, err := rows(m.query)
+			shows := fmt.Sprintf("%d own, %d foreign rows", n-foreign, foreign)
+			if err != nil {
+				shows = "permission denied"
+			}
+			if (foreign == theirs) != m.leaks || !m.leaks && foreign != 0 {
+				t.Errorf("%s: %s, leak expected: %t", m.guard, shows, m.leaks)
+			}
+			red := m.red
+			if red == "" {
+				red = "none"
+				if n != mine {
+					t.Errorf("reference: %s", shows)
+				}
+			}
+			problems, err := core.CheckCatalogueDSN(t.Context(), db.AdminDSN)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (len(problems) > 0) != m.catalogue {
+				t.Errorf("%s: the catalogue's check finds %v", m.guard, problems)
+			}
+			behind := ""
+			if m.second != "" {
+				_, left, err := rows(m.behind)
+				if left != 0 {
+					t.Errorf("%s: %d foreign rows left past the second guard", m.guard, left)
+				}
+				if err != nil && n != 0 {
+					t.Errorf("%s: %v", m.guard, err)
+				}
+				behind = fmt.Sprintf("%s: %d", m.second, left)
+			}
+			fmt.Printf("  %-32s | %-32s | %-45s | %s\n", m.guard, shows, red, behind)
+		}()
+	}
+
+	// The API of core itself: the zero id and an unknown one reach no row.
+	c, _ := server.Open(t, nil)
+	fill(t, c, 2)
+	never := func(pgx.Tx) error { t.Error("a transaction began without a tenant"); return nil }
+	if err := c.InTenant(t.Context(), tenant.ID{}, never); !errors.Is(err, tenant.ErrZero) {
+		t.Errorf("zero tenant: %v", err)
+	}
+	if err := c.InTenant(t.Context(), tenant.MustParse("nobody"), never); !errors.Is(err, core.ErrNotFound) {
+		t.Errorf("unknown tenant: %v", err)
+	}
+	if err := c.InGranted(t.Context(), nil, never); !errors.Is(err, tenant.ErrZero) {
+		t.Errorf("empty set: %v", err)
+	}
+	fmt.Printf("  %-32s | %-32s | %-45s | %s\n", "tenant argument zero or unknown", "refused before a transaction", "TestProveIsolation (here)", "0")
+}
