@@ -26,7 +26,7 @@ var onlyHere = map[string][]string{
 	"github.com/ClickHouse/clickhouse-go/v2": {"pipeline/eventstore", "embedded/clickhouse"},
 	"github.com/gin-gonic/gin":               {"api"},
 	"github.com/twmb/franz-go":               {"embedded/broker"},
-	"github.com/jackc/pgx":                   {"core"},
+	"github.com/jackc/pgx":                   {"core", "embedded/postgres"}, // the latter asks whether it is ready
 	"github.com/ebitengine/purego":           {"embedded/clickhouse"},
 }
 

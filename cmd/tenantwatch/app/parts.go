@@ -95,7 +95,7 @@ func (a *App) startEmbedded(ctx context.Context) (b backends, err error) {
 		Logger: a.log.With("part", "broker"), Metrics: a.reg,
 	})
 	if err != nil {
-		return b, fmt.Errorf("Kafka broker: %w", err)
+		return b, fmt.Errorf("broker: %w", err)
 	}
 	a.life.run("broker", br.Run)
 	a.check("broker", func(context.Context) error { return br.Ready() })
