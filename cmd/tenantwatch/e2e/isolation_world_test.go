@@ -63,20 +63,20 @@ type world struct {
 	owners  []*owner
 	callers []caller
 	missing string // a slug that no tenant has
-	hooks   *receiver
+	hooks   *endpoints
 	http    *http.Client
 	asked   int // requests so far; also spreads them over source addresses
 }
 
-// receiver is where the tenants' webhooks go; each has a path of its own.
-type receiver struct {
+// endpoints is where the tenants' webhooks go; each has a path of its own.
+type endpoints struct {
 	*httptest.Server
 	mu     sync.Mutex
 	bodies map[string][]string
 }
 
-func newReceiver(t testing.TB) *receiver {
-	r := &receiver{bodies: map[string][]string{}}
+func newEndpoints(t testing.TB) *endpoints {
+	r := &endpoints{bodies: map[string][]string{}}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		b, _ := io.ReadAll(q.Body)
 		r.mu.Lock()
@@ -87,7 +87,7 @@ func newReceiver(t testing.TB) *receiver {
 	return r
 }
 
-func (r *receiver) got(path string) string {
+func (r *endpoints) got(path string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return strings.Join(r.bodies[path], "\n")
@@ -102,7 +102,7 @@ func random(n int) string {
 // newWorld starts the binary and fills it: five tenants with events, an alert,
 // webhooks, keys and quarantined lines, and people with every role.
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, missing: "t-" + random(6), hooks: newReceiver(t)}
+	w := &world{t: t, missing: "t-" + random(6), hooks: newEndpoints(t)}
 	w.instance = up(t, dataDir(t), "--log-level", "debug", "--webhooks-allow-private", "--detectors-checkpoint-every", "1s")
 	w.http = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: w.dial}}
 	for n := range provenTenants {
