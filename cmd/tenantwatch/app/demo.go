@@ -77,6 +77,9 @@ func (a *App) startDemo(ctx context.Context, c *core.Core, info *Info) error {
 		return fmt.Errorf("demo logins: %w", err)
 	}
 	for _, l := range logins {
+		if l.Email == adminEmail {
+			continue // the first administrator, who keeps the password made for him
+		}
 		info.Logins = append(info.Logins, Login{Role: string(l.Role), Tenant: l.Tenant.String(), Email: l.Email, Password: l.Password.Reveal()})
 	}
 	for _, id := range ids {
