@@ -22,7 +22,7 @@ const (
 	exitOK       = 0
 	exitFailed   = 1 // it was tried and did not work
 	exitUsage    = 2 // flags, arguments or configuration are wrong
-	exitPartial  = 3 // done, but some input was quarantined
+	exitPartial  = 3 // with --strict: done, but some input was quarantined
 	exitRefused  = 4 // the credential does not allow it
 	exitNotFound = 5 // what was named does not exist
 )
@@ -91,8 +91,8 @@ Start here:   tenantwatch up --demo
 Your own log: tenantwatch ingest /var/log/auth.log --tenant acme --create
 No server:    tenantwatch score events /var/log/auth.log
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 done but some lines
-were quarantined, 4 not allowed, 5 not found.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 (with --strict) done but
+some lines were quarantined, 4 not allowed, 5 not found.`,
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	root.RunE = func(c *cobra.Command, args []string) error {
