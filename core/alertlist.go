@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +74,11 @@ func (a *Alerts) List(ctx context.Context, scope []tenant.ID, f AlertFilter, aft
 		}
 		if page.Items, err = pgx.CollectRows(rows, scanAlert); err != nil {
 			return err
+		}
+		for _, it := range page.Items {
+			if !slices.Contains(scope, it.Tenant) {
+				return errForeignRow
+			}
 		}
 		return tx.QueryRow(ctx, `select count(*) from (select from alerts where `+where+` limit 100000) n`, args...).Scan(&page.Total)
 	})
@@ -168,6 +174,9 @@ func (a *Alerts) Get(ctx context.Context, scope []tenant.ID, alertID string) (s 
 			return err
 		}
 		s, err = pgx.CollectExactlyOneRow(rows, scanAlert)
+		if err == nil && !slices.Contains(scope, s.Tenant) {
+			s, err = StoredAlert{}, errForeignRow
+		}
 		return err
 	})
 	return s, wrap(err, "alert %s", cut(alertID, 128))
@@ -185,15 +194,23 @@ func (a *Alerts) Counts(ctx context.Context, scope []tenant.ID) (AlertCounts, er
 	if len(scope) == 0 {
 		return n, nil
 	}
-	err := a.c.InGranted(ctx, scope, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select severity, status, count(*) from alerts where state <> 'retracted' group by 1, 2`)
+	whose, err := a.c.owners(ctx, scope)
+	if err != nil {
+		return n, err
+	}
+	err = a.c.InGranted(ctx, scope, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select tenant_id::text, severity, status, count(*) from alerts where state <> 'retracted' group by 1, 2, 3`)
 		if err != nil {
 			return err
 		}
+		var tid string
 		var sev alert.Severity
 		var st Status
 		var c int64
-		_, err = pgx.ForEachRow(rows, []any{&sev, &st, &c}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&tid, &sev, &st, &c}, func() error {
+			if _, err := whose.of(tid); err != nil {
+				return err
+			}
 			n.ByStatus[st] += c
 			if st != Closed {
 				n.Open[sev] += c
@@ -212,7 +229,7 @@ func (a *Alerts) RaisedIn(ctx context.Context, scope []tenant.ID, from, to time.
 	if len(scope) == 0 {
 		return out, nil
 	}
-	slugs, err := a.c.slugs(ctx, scope)
+	whose, err := a.c.owners(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +241,11 @@ func (a *Alerts) RaisedIn(ctx context.Context, scope []tenant.ID, from, to time.
 		}
 		var tid string
 		var c int64
-		_, err = pgx.ForEachRow(rows, []any{&tid, &c}, func() error { out[slugs[tid]] = c; return nil })
+		_, err = pgx.ForEachRow(rows, []any{&tid, &c}, func() error {
+			id, err := whose.of(tid)
+			out[id] = c
+			return err
+		})
 		return err
 	})
 	return out, wrap(err, "count raised alerts")
@@ -237,7 +258,7 @@ func (a *Alerts) Heads(ctx context.Context, scope []tenant.ID) (map[tenant.ID]ui
 	if len(scope) == 0 {
 		return out, nil
 	}
-	slugs, err := a.c.slugs(ctx, scope)
+	whose, err := a.c.owners(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +269,11 @@ func (a *Alerts) Heads(ctx context.Context, scope []tenant.ID) (map[tenant.ID]ui
 		}
 		var tid string
 		var seq int64
-		_, err = pgx.ForEachRow(rows, []any{&tid, &seq}, func() error { out[slugs[tid]] = uint64(seq); return nil })
+		_, err = pgx.ForEachRow(rows, []any{&tid, &seq}, func() error {
+			id, err := whose.of(tid)
+			out[id] = uint64(seq)
+			return err
+		})
 		return err
 	})
 	return out, wrap(err, "heads of feeds")

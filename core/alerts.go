@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -167,8 +168,16 @@ func (a *Alerts) After(ctx context.Context, id tenant.ID, seq uint64, limit int)
 		if err != nil {
 			return err
 		}
-		out, err = pgx.CollectRows(rows, scanRevision)
-		return err
+		if out, err = pgx.CollectRows(rows, scanRevision); err != nil {
+			return err
+		}
+		for _, r := range out {
+			if a, err := r.Alert(); err != nil || a.Tenant != id {
+				out = nil
+				return errors.Join(errForeignRow, err)
+			}
+		}
+		return nil
 	})
 	return out, wrap(err, "feed of %s after %d", id, seq)
 }

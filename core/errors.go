@@ -26,6 +26,10 @@ var (
 	ErrInvalid = errors.New("invalid input")
 )
 
+// errForeignRow is the guard behind row-level security: a read looks at whose
+// rows it was given, and hands none on when one is another tenant's.
+var errForeignRow = errors.New("isolation violated: the answer holds a row of another tenant")
+
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }

@@ -69,7 +69,7 @@ func (f *Findings) List(ctx context.Context, scope []tenant.ID, from, to time.Ti
 	if len(scope) == 0 {
 		return nil, nil
 	}
-	slugs, err := f.c.slugs(ctx, scope)
+	whose, err := f.c.owners(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +83,10 @@ func (f *Findings) List(ctx context.Context, scope []tenant.ID, from, to time.Ti
 		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (FindingCount, error) {
 			var n FindingCount
 			var tid string
-			err := row.Scan(&tid, &n.Detector, &n.Hour, &n.Position, &n.Findings, &n.Alerted, &n.Folded, &n.Suppressed, &n.BelowBudget)
-			n.Tenant = slugs[tid]
+			if err := row.Scan(&tid, &n.Detector, &n.Hour, &n.Position, &n.Findings, &n.Alerted, &n.Folded, &n.Suppressed, &n.BelowBudget); err != nil {
+				return n, err
+			}
+			n.Tenant, err = whose.of(tid)
 			return n, err
 		})
 		return err

@@ -151,7 +151,7 @@ func (k *Keys) List(ctx context.Context, scope []tenant.ID) (out []Key, err erro
 	if len(scope) == 0 {
 		return nil, nil
 	}
-	slugs, err := k.c.slugs(ctx, scope)
+	whose, err := k.c.owners(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -165,9 +165,11 @@ func (k *Keys) List(ctx context.Context, scope []tenant.ID) (out []Key, err erro
 			var key Key
 			var tid string
 			var expires, used, revoked *time.Time
-			err := row.Scan(&tid, &key.ID, &key.Kind, &key.Role, &key.Name, &key.Scopes, &key.CreatedBy, &key.CreatedAt, &expires, &used, &revoked)
-			key.Tenant = slugs[tid]
+			if err := row.Scan(&tid, &key.ID, &key.Kind, &key.Role, &key.Name, &key.Scopes, &key.CreatedBy, &key.CreatedAt, &expires, &used, &revoked); err != nil {
+				return key, err
+			}
 			key.ExpiresAt, key.LastUsedAt, key.RevokedAt = orZero(expires), orZero(used), orZero(revoked)
+			key.Tenant, err = whose.of(tid)
 			return key, err
 		})
 		return err

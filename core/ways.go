@@ -191,13 +191,26 @@ func notFoundOK(err error) (bool, error) {
 	return err == nil, err
 }
 
-// slugs maps the internal ids of a set of tenants back to their slugs.
-func (c *Core) slugs(ctx context.Context, ids []tenant.ID) (map[string]tenant.ID, error) {
+// owners are the tenants of a scope by their internal ids: every row of a read
+// has to be of one of them, whatever row-level security let through.
+type owners map[string]tenant.ID
+
+// of is whose a row is; errForeignRow when it is of none of the scope.
+func (o owners) of(id string) (tenant.ID, error) {
+	t, ok := o[id]
+	if !ok {
+		return t, errForeignRow
+	}
+	return t, nil
+}
+
+// owners finds the internal ids of a scope.
+func (c *Core) owners(ctx context.Context, ids []tenant.ID) (owners, error) {
 	rows, err := c.resolveAll(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[string]tenant.ID, len(ids))
+	out := make(owners, len(ids))
 	for i, r := range rows {
 		out[r.id] = ids[i]
 	}

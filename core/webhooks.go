@@ -124,7 +124,7 @@ func (w *Webhooks) List(ctx context.Context, scope []tenant.ID) (out []Webhook, 
 	if len(scope) == 0 {
 		return nil, nil
 	}
-	slugs, err := w.c.slugs(ctx, scope)
+	whose, err := w.c.owners(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -138,8 +138,11 @@ func (w *Webhooks) List(ctx context.Context, scope []tenant.ID) (out []Webhook, 
 			var h Webhook
 			var tid string
 			var since, next *time.Time
-			err := row.Scan(&tid, &h.ID, &h.Name, &h.URL, &h.Status, &h.CreatedBy, &h.CreatedAt, &h.Failures, &since, &next)
-			h.Tenant, h.FailingSince, h.NextAttemptAt = slugs[tid], orZero(since), orZero(next)
+			if err := row.Scan(&tid, &h.ID, &h.Name, &h.URL, &h.Status, &h.CreatedBy, &h.CreatedAt, &h.Failures, &since, &next); err != nil {
+				return h, err
+			}
+			h.FailingSince, h.NextAttemptAt = orZero(since), orZero(next)
+			h.Tenant, err = whose.of(tid)
 			return h, err
 		})
 		return err
@@ -220,9 +223,16 @@ func (w *Webhooks) Deliveries(ctx context.Context, id tenant.ID, webhookID strin
 	if _, err := uuid.Parse(webhookID); err != nil {
 		return nil, wrap(ErrNotFound, "webhook")
 	}
+	whose, err := w.c.owners(ctx, []tenant.ID{id})
+	if err != nil {
+		return nil, wrap(err, "deliveries of webhook %s", webhookID)
+	}
 	err = w.c.InTenantRead(ctx, id, func(tx pgx.Tx) error {
-		var there bool
-		if err := tx.QueryRow(ctx, `select true from webhooks where id = $1`, webhookID).Scan(&there); err != nil {
+		var tid string
+		if err := tx.QueryRow(ctx, `select tenant_id::text from webhooks where id = $1`, webhookID).Scan(&tid); err != nil {
+			return err
+		}
+		if _, err := whose.of(tid); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, `select o.seq, r.alert_id, r.revision, o.state, o.attempts, o.created_at, o.finished_at, coalesce(o.last_status, 0), o.last_error
