@@ -2,13 +2,14 @@
 import { ActionIcon, Button, Skeleton, Tooltip } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { asApiError } from "../api/problem";
 import { alertEventsQuery, alertQuery, type AlertWithTag } from "../api/queries";
 import { live } from "../api/stream";
 import type { Alert, Event } from "../api/types";
 import { between, count, odds, plural, pValue, span, zoneName } from "../lib/format";
 import { auditOf } from "../lib/investigate";
+import { sentences } from "../lib/novelty";
 import { techniqueName } from "../lib/technique";
 import { trail } from "../lib/trail";
 import { useCan, useSession } from "../session";
@@ -25,6 +26,7 @@ import { DataTable } from "../ui/table";
 import { Txt } from "../ui/text";
 import { Time } from "../ui/time";
 import { useTitle } from "../ui/title";
+import { Activity, WhatsNew } from "../ui/whatsnew";
 import { TriageBar } from "../ui/triagebar";
 
 const EventDetail = lazy(() => import("../ui/eventdetail"));
@@ -91,9 +93,12 @@ function Loaded({ seen }: { seen: AlertWithTag }) {
             <h1 className="wrap">
               <Txt value={a.title} />
             </h1>
-            <p className="sentence wrap">
-              <Txt value={a.reason} title="" />
-            </p>
+            {sentences(a.reason).map((s, i) => (
+              <p key={i} className={i === 0 ? "sentence wrap" : "sentence also wrap"}>
+                {i > 0 && <span className="dim">Also: </span>}
+                <Txt value={s} title="" />
+              </p>
+            ))}
             <p className="dim num">
               {between(a.first_seen, a.last_seen, zone)} {zoneName(new Date(a.last_seen), zone)}
               {length > 0 ? ` (${span(length)})` : ""} · <Time at={a.last_seen} /> · {plural(a.count, "event")}
@@ -111,20 +116,21 @@ function Loaded({ seen }: { seen: AlertWithTag }) {
 
       <div className="alertcols">
         <div className="stack">
-          <section className="panel">
-            <header>
-              <h2>Observed against expected</h2>
-            </header>
-            <div className="body">
-              {a.plots?.length ? (
-                a.plots.map((p) => <BandPlot key={p.detector + p.title} plot={p} />)
-              ) : (
-                <p className="dim" style={{ margin: 0 }}>
-                  No plot was kept with this alert.
-                </p>
-              )}
-            </div>
-          </section>
+          <WhatsNew a={a} multi={multi} />
+          {a.plots?.length ? (
+            <section className="panel">
+              <header>
+                <h2>Observed against expected</h2>
+              </header>
+              <div className="body">
+                {a.plots.map((p) => (
+                  <BandPlot key={p.detector + p.title} plot={p} from={a.first_seen} to={a.last_seen} />
+                ))}
+              </div>
+            </section>
+          ) : (
+            <Activity a={a} multi={multi} />
+          )}
           <Evidence a={a} />
         </div>
         <div className="stack">
@@ -164,7 +170,9 @@ function Pager({ id }: { id: string }) {
   if (index < 0) return null;
   return (
     <span className="row num dim" style={{ gap: 2 }}>
-      {index + 1} of {count(of)}
+      <span style={{ marginRight: 6 }}>
+        {index + 1} of {count(of)}
+      </span>
       <Tooltip label="Previous alert (k)">
         <ActionIcon size="sm" disabled={index === 0} onClick={() => go(-1)} aria-label="Previous alert">
           <IconLeft size={16} />
@@ -184,7 +192,8 @@ function Evidence({ a }: { a: Alert }) {
   const found = useQuery({ ...alertEventsQuery(a.id, a.revision), enabled: may });
   const [open, setOpen] = useState<string>();
   const { multi_tenant: multi } = useSession();
-  const rows = found.data?.items ?? [];
+  const rows = useMemo(() => found.data?.items ?? [], [found.data]);
+  const columns = useMemo(() => evidenceColumns(rows), [rows]);
   const at = rows.findIndex((e) => e.id === open);
   const step = (by: number) => {
     const to = rows[at + by];
@@ -217,7 +226,7 @@ function Evidence({ a }: { a: Alert }) {
           <DataTable<Event>
             label="Evidence"
             rows={rows}
-            columns={evidenceColumns}
+            columns={columns}
             rowKey={(e) => e.id}
             rowHeight={36}
             compact={(e) => <EventCompact e={e} />}

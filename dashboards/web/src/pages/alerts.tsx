@@ -118,16 +118,16 @@ export default function Alerts() {
       { id: "severity", header: "Severity", width: "92px", cell: (a) => <SeverityMark value={a.severity} /> },
       { id: "score", header: "Score", width: "52px", align: "right", cell: (a) => <Score value={a.score} /> },
       { id: "what", header: "What happened", width: "minmax(220px, 3fr)", cell: (a) => <What a={a} /> },
-      { id: "entity", header: "Entity", width: "minmax(120px, 1.1fr)", cell: (a) => <EntityMark value={a.entity} /> },
+      { id: "entity", header: "Entity", width: "minmax(120px, 1.4fr)", cell: (a) => <EntityMark value={a.entity} /> },
       { id: "count", header: "Events", width: "64px", align: "right", cell: (a) => <span className="num">{count(a.count)}</span> },
-      { id: "last", header: "Last seen", width: "88px", cell: (a) => <Time at={a.last_seen} /> },
-      { id: "status", header: "Status", width: "112px", cell: (a) => <StatusMark value={a.triage.status} verdict={a.triage.verdict} /> },
+      { id: "raised", header: "Raised", width: "92px", cell: (a) => <Time at={a.raised_at_event_time} /> },
+      { id: "status", header: "Status", width: "104px", cell: (a) => <StatusMark value={a.triage.status} verdict={a.triage.verdict} /> },
     ];
     if (multi && !param)
       all.splice(4, 0, {
         id: "tenant",
         header: "Tenant",
-        width: "minmax(90px, .7fr)",
+        width: "minmax(90px, .55fr)",
         cell: (a) => (
           <span className="row" style={{ gap: 6 }}>
             <TenantMark id={a.tenant_id} />
@@ -216,7 +216,7 @@ function What({ a }: { a: Alert }) {
   return (
     <div style={{ lineHeight: 1.35 }}>
       <div className="cut" style={{ fontWeight: 550 }}>
-        {a.state !== "raised" && <span className="tag">{a.state}</span>}
+        {a.state === "retracted" && <span className="tag">retracted</span>}
         <Txt value={a.title} />
       </div>
       <div className="cut dim">
@@ -233,7 +233,7 @@ function Compact({ a, tenant }: { a: Alert; tenant: boolean }) {
         <SeverityMark value={a.severity} />
         <span className="num dim">{a.score.toFixed(1)}</span>
         <span className="grow" />
-        <Time at={a.last_seen} />
+        <Time at={a.raised_at_event_time} />
       </div>
       <div className="cut" style={{ fontWeight: 550 }}>
         <Txt value={a.title} />

@@ -37,7 +37,23 @@ export default function Audit() {
   useTitle(tenant ? `Audit log of ${tenant}` : "Audit log");
   if (!may) return <Denied what="Audit logs" />;
   if (multi && !tenant) return <ChooseTenant what="The audit log is read one tenant at a time." />;
-  return <Search key={tenant} search={search} param={param} />;
+  return <Ranged key={tenant} search={search} param={param} />;
+}
+
+/** Without a range in the URL: the last 24 hours where they hold something, else all time, so that imported files are found at once. */
+function Ranged({ search, param }: { search: AuditSearch; param: string | undefined }) {
+  const navigate = useNavigate();
+  const [now] = useState(() => Date.now());
+  const open = !search.range && !search.from && !search.to;
+  const overview = useQuery({ ...overviewQuery(param), enabled: open });
+  const latest = overview.data?.events.latest;
+  const far = open && Boolean(latest) && now - Date.parse(latest ?? "") > 86_400_000;
+  useEffect(() => {
+    if (far) void navigate({ to: "/audit", search: { ...search, range: "all" }, replace: true });
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [far]);
+  if (far || (open && overview.isPending)) return <SkeletonRows height={36} rows={18} />;
+  return <Search search={search} param={param} />;
 }
 
 function Search({ search, param }: { search: AuditSearch; param: string | undefined }) {

@@ -5,13 +5,14 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { alertsQuery, histogramQuery, overviewQuery } from "../api/queries";
 import type { Overview as Data } from "../api/types";
-import { compact, count, plural } from "../lib/format";
+import { compact, count, plural, stamp } from "../lib/format";
 import { dayOf } from "../lib/investigate";
 import { SEVERITIES, type AlertsSearch } from "../lib/urlstate";
 import { useCan, useScope, useSession } from "../session";
 import { EntityMark, SeverityMark, StatusMark, TenantMark } from "../ui/badges";
 import { Histogram } from "../ui/plots";
 import { IconBuilding, IconDone } from "../ui/icons";
+import { usePrefs } from "../ui/prefs";
 import { Empty, Failed, SkeletonRows } from "../ui/states";
 import { Txt } from "../ui/text";
 import { Time } from "../ui/time";
@@ -21,6 +22,7 @@ const route = getRouteApi("/in/");
 
 export default function Overview() {
   const search = route.useSearch();
+  const { zone } = usePrefs();
   const session = useSession();
   const { multi, tenant, param } = useScope(search.tenant);
   const found = useQuery(overviewQuery(param));
@@ -40,7 +42,10 @@ export default function Overview() {
         <pre className="code">tenantwatch ingest /var/log/auth.log --tenant acme --create</pre>
       </Empty>
     );
-  const top = alerts.data?.pages[0]?.items.slice(0, 7) ?? [];
+  const top = alerts.data?.pages[0]?.items.slice(0, 10) ?? [];
+  // The 24 hours that end with the latest event: said, where that is not today.
+  const old = tenant && d?.events.latest && Date.now() - Date.parse(d.events.latest) > 2 * 86_400_000 ? stamp(d.events.latest, zone).slice(0, 10) : "";
+  const day24 = old ? `24 h to ${old}` : "24 h";
   const many = d?.tenants.length ?? 0;
   return (
     <div className="doc">
@@ -67,14 +72,14 @@ export default function Overview() {
           )}
         </div>
         <Figure
-          name="Events, 24 h"
+          name={`Events, ${day24}`}
           to={audit ? "/audit" : "/alerts"}
           search={audit ? { ...keep, ...day } : keep}
           value={d && compact(d.events.last_24h)}
           note={d && `${compact(d.events.last_24h / 24)} an hour`}
         />
         <Figure
-          name="Failures, 24 h"
+          name={`Failures, ${day24}`}
           to={audit ? "/audit" : "/alerts"}
           search={audit ? { ...keep, ...day, q: "outcome:failure" } : keep}
           value={d && compact(d.events.failures_24h)}
@@ -85,7 +90,7 @@ export default function Overview() {
           to="/alerts"
           search={{ ...keep, status: "any" }}
           value={d && budget(d)}
-          note={d && `the ceiling is ${d.budget.per_tenant_per_day} a day and tenant without an attack`}
+          note={d && `${overBudget(d) ? "over" : "within"} the ceiling of ${d.budget.per_tenant_per_day} per tenant and day`}
         />
         <Figure name="Latest event" to={audit ? "/audit" : "/alerts"} search={audit ? { ...keep, ...day } : keep} value={d && (d.events.latest ? <Time at={d.events.latest} /> : "none yet")} note={d?.events.latest ? <Time at={d.events.latest} as="stamp" /> : "in event time"} />
       </section>
@@ -127,7 +132,7 @@ export default function Overview() {
                       </span>
                     </span>
                     <span className="when dim">
-                      <Time at={a.last_seen} />
+                      <Time at={a.raised_at_event_time} />
                       <StatusMark value={a.triage.status} />
                     </span>
                   </Link>
@@ -157,6 +162,8 @@ function budget(d: Data): string {
   const allowed = d.budget.per_tenant_per_day * Math.max(1, d.tenants.length);
   return allowed > 0 ? `${count(d.budget.raised_24h)} of ${count(allowed)}` : count(d.budget.raised_24h);
 }
+
+const overBudget = (d: Data) => d.budget.raised_24h > d.budget.per_tenant_per_day * Math.max(1, d.tenants.length);
 
 function share(part: number, whole: number): string {
   if (whole <= 0) return "none";
@@ -205,7 +212,7 @@ function Tenants({ d }: { d: Data }) {
               </th>
               <td className="right">
                 <Link to="/alerts" search={{ tenant: t.tenant_id }} className="meter rowlink">
-                  <i style={{ width: `${(t.open_alerts / worst) * 100}%` }} aria-hidden />
+                  <i style={{ width: `${(t.open_alerts / worst) * 52}px` }} aria-hidden />
                   <span>{count(t.open_alerts)}</span>
                 </Link>
               </td>

@@ -12,7 +12,14 @@ import { css, ticks, zoned } from "./plotbase";
 
 const HEIGHT = 220;
 
-export default function BandPlot({ plot }: { plot: Plot }) {
+interface Props {
+  plot: Plot;
+  /** First and last event of the alert: the hours between are marked. */
+  from: string;
+  to: string;
+}
+
+export default function BandPlot({ plot, from, to }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const tip = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
@@ -33,10 +40,22 @@ export default function BandPlot({ plot }: { plot: Plot }) {
     ] as uPlot.AlignedData;
   }, [plot]);
 
+  // Half a step of room on both sides, and the alert's hours as whole steps.
+  const { lo, hi, mark } = useMemo(() => {
+    const xs = data[0];
+    const step = (xs[1] ?? 0) - (xs[0] ?? 0) || 3600;
+    const lo = (xs[0] ?? 0) - step / 2;
+    const hi = (xs[xs.length - 1] ?? 1) + step / 2;
+    const of = (t: string) => Math.floor((Date.parse(t) / 1000 - lo - step / 2) / step) * step + lo;
+    const mark: [number, number] = [Math.max(lo, of(from)), Math.min(hi, of(to) + step)];
+    return { lo, hi, mark };
+  }, [data, from, to]);
+  const marked = mark[1] > mark[0];
+
   useEffect(() => {
     const el = host.current;
     if (!el) return;
-    const c = { text: css("--tw-dim"), line: css("--tw-line"), band: css("--tw-low-soft"), edge: css("--tw-low"), seen: css("--tw-text"), out: css("--tw-critical") };
+    const c = { text: css("--tw-dim"), line: css("--tw-line"), band: css("--tw-low-soft"), edge: css("--tw-low"), seen: css("--tw-text"), out: css("--tw-critical"), mark: css("--tw-medium") };
     const axis: uPlot.Axis = { stroke: c.text, grid: { stroke: c.line, width: 1 }, ticks: { show: false }, font: "11px 'Inter Variable', sans-serif" };
     const show = (u: uPlot) => {
       const t = tip.current;
@@ -52,7 +71,7 @@ export default function BandPlot({ plot }: { plot: Plot }) {
       t.replaceChildren(
         line("time", `${stamp(x.t, zone)} ${zoneName(new Date(x.t), zone)}`),
         line(odd ? "odd" : "", `Observed ${quantity(x.observed)}`),
-        line("", `Expected ${quantity(x.expected)}, band ${quantity(x.lower)} to ${quantity(x.upper)}`),
+        line("", `Expected ${quantity(x.expected)}, usual range ${quantity(x.lower)} to ${quantity(x.upper)}`),
       );
       t.hidden = false;
       const left = u.cursor.left + u.bbox.left / devicePixelRatio;
@@ -64,10 +83,10 @@ export default function BandPlot({ plot }: { plot: Plot }) {
         width: el.clientWidth,
         height: HEIGHT,
         tzDate: zoned(zone),
-        padding: [10, 8, 0, 0],
+        padding: [10, 18, 0, 0],
         legend: { show: false },
         cursor: { drag: { x: true, y: false, uni: 10 }, points: { size: 7 } },
-        scales: { y: { range: (_u, min, max) => [Math.min(0, min), max === min ? max + 1 : max * 1.06] } },
+        scales: { x: { range: (_u, min, max) => (min === data[0][0] && max === data[0][data[0].length - 1] ? [lo, hi] : [min, max]) }, y: { range: (_u, min, max) => [Math.min(0, min), max === min ? max + 1 : max * 1.06] } },
         axes: [{ ...axis, size: 26, values: ticks(zone) }, { ...axis, size: 52, values: (_u, v) => v.map(quantity) }],
         bands: [{ series: [1, 2], fill: c.band }],
         series: [
@@ -79,12 +98,24 @@ export default function BandPlot({ plot }: { plot: Plot }) {
           { stroke: c.out, width: 0, paths: () => null, points: { show: true, size: 9, fill: c.out, stroke: c.out } },
         ],
         hooks: {
+          drawClear: [
+            (s) => {
+              if (!marked) return;
+              const x0 = Math.max(s.valToPos(mark[0], "x", true), s.bbox.left);
+              const x1 = Math.min(s.valToPos(mark[1], "x", true), s.bbox.left + s.bbox.width);
+              if (x1 <= x0) return;
+              s.ctx.save();
+              s.ctx.globalAlpha = 0.16;
+              s.ctx.fillStyle = c.mark;
+              s.ctx.fillRect(x0, s.bbox.top, x1 - x0, s.bbox.height);
+              s.ctx.restore();
+            },
+          ],
           setCursor: [show],
           setScale: [
             (s, key) => {
               if (key !== "x") return;
-              const xs = data[0];
-              setZoomed(s.scales.x?.min !== xs[0] || s.scales.x?.max !== xs[xs.length - 1]);
+              setZoomed(s.scales.x?.min !== lo || s.scales.x?.max !== hi);
             },
           ],
         },
@@ -100,14 +131,14 @@ export default function BandPlot({ plot }: { plot: Plot }) {
       u.destroy();
       chart.current = null;
     };
-  }, [data, plot, zone, scheme]);
+  }, [data, plot, zone, scheme, lo, hi, mark, marked]);
 
   const worst = plot.points.reduce<Plot["points"][number] | undefined>((w, x) => (w && w.observed - w.upper >= x.observed - x.upper ? w : x), undefined);
   return (
     <figure className="plot">
       <figcaption className="row plotcap">
         <span className="strong">{visible(plot.title)}</span>
-        <span className="dim">{visible(plot.unit)}</span>
+        {!plot.title.toLowerCase().includes(plot.unit.toLowerCase()) && <span className="dim">{visible(plot.unit)}</span>}
         <span className="grow" />
         <span className="key">
           <i className="k-seen" /> observed
@@ -116,18 +147,22 @@ export default function BandPlot({ plot }: { plot: Plot }) {
           <i className="k-exp" /> expected
         </span>
         <span className="key">
-          <i className="k-band" /> band
+          <i className="k-band" /> usual range
         </span>
         <span className="key">
-          <i className="k-out" /> outside
+          <i className="k-out" /> outside it
         </span>
+        {marked && (
+          <span className="key">
+            <i className="k-win" /> this alert
+          </span>
+        )}
         {zoomed && (
           <Button
             variant="default"
             size="compact-xs"
             onClick={() => {
-              const xs = data[0];
-              chart.current?.setScale("x", { min: xs[0] ?? 0, max: xs[xs.length - 1] ?? 1 });
+              chart.current?.setScale("x", { min: lo, max: hi });
             }}
           >
             Reset zoom
@@ -140,7 +175,7 @@ export default function BandPlot({ plot }: { plot: Plot }) {
         role="img"
         aria-label={
           worst
-            ? `${visible(plot.title)}. Strongest at ${stamp(worst.t, zone)}: observed ${quantity(worst.observed)}, expected ${quantity(worst.expected)}, band ${quantity(worst.lower)} to ${quantity(worst.upper)} ${visible(plot.unit)}.`
+            ? `${visible(plot.title)}. Strongest at ${stamp(worst.t, zone)}: observed ${quantity(worst.observed)}, expected ${quantity(worst.expected)}, usual range ${quantity(worst.lower)} to ${quantity(worst.upper)} ${visible(plot.unit)}.`
             : visible(plot.title)
         }
       >

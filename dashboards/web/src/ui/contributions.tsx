@@ -35,8 +35,7 @@ export function Contributions({ alert: a }: { alert: Alert }) {
                   {p.name}
                   {d && (
                     <div className="dim partnote" title={`${odds(d.p_value)} by this detector's model`}>
-                      {quantity(d.observed)} seen, {quantity(d.expected)} expected
-                      {d.unit ? <>, {visible(d.unit)}</> : ""}
+                      {quantity(d.observed)} {d.unit ? visible(d.unit) : "seen"}; {quantity(d.expected)} expected
                     </div>
                   )}
                 </th>

@@ -38,7 +38,7 @@ export default function EventDetail({ event: e, close, narrow, previous, next }:
   return (
     <Sheet label="Event" close={close} width={520}>
       <div className="drawer">
-          <header>
+          <header role="presentation">
             <div className="row">
               <h2 className="cut grow">
                 <Txt value={e.action} />

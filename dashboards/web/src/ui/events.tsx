@@ -50,9 +50,12 @@ export const eventColumns: Column<Event>[] = [
 ];
 
 /** The same in the narrower place beside an alert's details. */
-export const evidenceColumns: Column<Event>[] = eventColumns
-  .filter((c) => c.id !== "status")
-  .map((c) => ({ ...c, width: { action: "minmax(84px, 1fr)", outcome: "76px", actor: "minmax(84px, 1.1fr)", resource: "minmax(72px, 1fr)", src: "minmax(118px, .9fr)" }[c.id] ?? c.width }));
+const NARROWER: Record<string, string> = { action: "minmax(84px, 1fr)", outcome: "76px", actor: "minmax(84px, 1.2fr)", resource: "minmax(72px, 1fr)", src: "minmax(166px, 1fr)" };
+const HAS: Record<string, (e: Event) => unknown> = { actor: (e) => e.actor, resource: (e) => e.resource, src: (e) => e.src_ip, outcome: (e) => e.outcome && e.outcome !== "unknown" };
+
+/** Without the columns in which none of them has a value. */
+export const evidenceColumns = (rows: Event[]): Column<Event>[] =>
+  eventColumns.filter((c) => c.id !== "status" && (HAS[c.id] === undefined || rows.some(HAS[c.id]!))).map((c) => ({ ...c, width: NARROWER[c.id] ?? c.width }));
 
 export function EventCompact({ e }: { e: Event }) {
   return (

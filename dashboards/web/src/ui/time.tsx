@@ -15,7 +15,7 @@ export function Time({ at, as = "relative", millis = false }: Props) {
   return (
     <time dateTime={at} title={full(at, zone)} className="num">
       {as === "relative" ? relative(at, now, zone) : stamp(at, zone, millis)}
-      {as === "both" && <span className="dim"> · {relative(at, now, zone)}</span>}
+      {as === "both" && /ago$|^now$|^in /.test(relative(at, now, zone)) && <span className="dim"> · {relative(at, now, zone)}</span>}
     </time>
   );
 }
