@@ -219,7 +219,10 @@ func (a *Alerts) Counts(ctx context.Context, scope []tenant.ID) (AlertCounts, er
 		})
 		return err
 	})
-	return n, wrap(err, "count alerts")
+	if err != nil {
+		return AlertCounts{}, wrap(err, "count alerts")
+	}
+	return n, nil
 }
 
 // RaisedIn counts, by tenant, the alerts that stand and were raised in
@@ -248,7 +251,10 @@ func (a *Alerts) RaisedIn(ctx context.Context, scope []tenant.ID, from, to time.
 		})
 		return err
 	})
-	return out, wrap(err, "count raised alerts")
+	if err != nil {
+		return nil, wrap(err, "count raised alerts")
+	}
+	return out, nil
 }
 
 // Heads are the greatest seqs of the feeds of the tenants in scope; a tenant
@@ -276,5 +282,8 @@ func (a *Alerts) Heads(ctx context.Context, scope []tenant.ID) (map[tenant.ID]ui
 		})
 		return err
 	})
-	return out, wrap(err, "heads of feeds")
+	if err != nil {
+		return nil, wrap(err, "heads of feeds")
+	}
+	return out, nil
 }
