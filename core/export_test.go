@@ -11,6 +11,7 @@ import (
 var (
 	ServerWarning = serverWarning
 	Transact      = transact
+	ErrForeignRow = errForeignRow
 )
 
 // Pool is the pool itself.

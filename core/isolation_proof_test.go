@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -135,6 +136,8 @@ func TestProveIsolation(t *testing.T) {
 		}()
 	}
 
+	proveReads(t)
+
 	// The API of core itself: the zero id and an unknown one reach no row.
 	c, _ := server.Open(t, nil)
 	fill(t, c, 2)
@@ -149,4 +152,121 @@ func TestProveIsolation(t *testing.T) {
 		t.Errorf("empty set: %v", err)
 	}
 	fmt.Printf("  %-32s | %-32s | %-45s | %s\n", "tenant argument zero or unknown", "refused before a transaction", "TestProveIsolation (here)", "0")
+}
+
+// proveReads switches row-level security off on every tenant table and runs
+// core's own reads for one of two tenants: those that have a second guard
+// refuse the whole answer, and the table says which have none.
+func proveReads(t *testing.T) {
+	c, db := server.Open(t, nil)
+	ctx := t.Context()
+	ids := fill(t, c, 2)
+	a := ids[0]
+	var hook, object [2]string
+	for i, id := range ids {
+		if _, _, err := c.Keys.Create(ctx, tests, id, core.NewKey{Kind: core.IngestKind, Name: id.String()}); err != nil {
+			t.Fatal(err)
+		}
+		h, _, err := c.Webhooks.Create(ctx, tests, id, id.String(), "https://siem.example/"+id.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		alerts := makeAlerts(id, 2, 1)
+		for n := range alerts {
+			alerts[n].ID = fmt.Sprintf("0195a000-0000-7000-800%d-%012d", i, n)
+			alerts[n].RaisedAt = alerts[n].RaisedAt.AddDate(0, 0, i)
+		}
+		if _, err := c.Alerts.Upsert(ctx, id, alerts); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Identity.CreateUser(ctx, tests, id, core.NewPerson{Email: "u@" + id.String() + ".example", Password: "long enough to pass", Role: "tenant_admin"}); err != nil {
+			t.Fatal(err)
+		}
+		hook[i], object[i] = h.ID, alerts[0].ID
+	}
+	set := []tenant.ID{a}
+	long := [2]time.Time{day.AddDate(-1, 0, 0), time.Now().AddDate(1, 0, 0)}
+	reads := []struct {
+		name   string
+		second bool // looks at whose rows it was given
+		own    int
+		read   func() (int, error)
+	}{
+		{"Alerts.List", true, 2, func() (int, error) {
+			p, err := c.Alerts.List(ctx, set, core.AlertFilter{}, nil, 100)
+			return len(p.Items), err
+		}},
+		{"Alerts.Get (foreign id)", true, 0, func() (int, error) {
+			if _, err := c.Alerts.Get(ctx, set, object[1]); err != nil {
+				return 0, err
+			}
+			return 1, nil
+		}},
+		{"Alerts.After", true, 2, func() (int, error) { r, err := c.Alerts.After(ctx, a, 0, 100); return len(r), err }},
+		{"Alerts.Counts", true, 2, func() (int, error) {
+			n, err := c.Alerts.Counts(ctx, set)
+			return int(n.ByStatus[core.New]), err
+		}},
+		{"Alerts.RaisedIn", true, 1, func() (int, error) {
+			n, err := c.Alerts.RaisedIn(ctx, set, long[0], long[1])
+			return len(n), err
+		}},
+		{"Alerts.Heads", true, 1, func() (int, error) { n, err := c.Alerts.Heads(ctx, set); return len(n), err }},
+		{"Keys.List", true, 1, func() (int, error) { k, err := c.Keys.List(ctx, set); return len(k), err }},
+		{"Webhooks.List", true, 1, func() (int, error) { k, err := c.Webhooks.List(ctx, set); return len(k), err }},
+		{"Webhooks.Deliveries (foreign id)", true, 0, func() (int, error) {
+			d, err := c.Webhooks.Deliveries(ctx, a, hook[1], "", 0, 100)
+			return len(d), err
+		}},
+		{"Findings.List", true, 1, func() (int, error) {
+			n, err := c.Findings.List(ctx, set, time.Time{}, time.Time{})
+			return len(n), err
+		}},
+		{"Identity.Users", false, 1, func() (int, error) { u, err := c.Identity.Users(ctx, a); return len(u), err }},
+		{"Audit.List", false, -1, func() (int, error) { e, err := c.Audit.List(ctx, a, "", 500); return len(e), err }},
+	}
+	for i := range reads {
+		r := &reads[i]
+		n, err := r.read()
+		if r.own < 0 {
+			r.own = n
+		}
+		if n != r.own || err != nil && !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("%s with every guard: %d, %v; want %d", r.name, n, err, r.own)
+		}
+	}
+	admin, err := pgx.Connect(ctx, db.AdminDSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = admin.Close(context.Background()) }()
+	for name, table := range core.Catalogue() {
+		if table.Class == core.TenantTable {
+			if _, err := admin.Exec(ctx, "alter table tenantwatch."+name+" disable row level security"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fmt.Printf("\n  %-32s | %-32s | %s\n", "core's reads, RLS off everywhere", "what the read answers", "foreign rows that left")
+	for _, r := range reads {
+		n, err := r.read()
+		answers := fmt.Sprintf("%d rows, %d its own", n, r.own)
+		left := n - r.own
+		if err != nil {
+			answers = "refused: isolation violated"
+		}
+		if r.second && (left > 0 || !errors.Is(err, core.ErrForeignRow)) {
+			t.Errorf("%s without row-level security: %d foreign rows, %v", r.name, left, err)
+		}
+		after := "0"
+		if !r.second {
+			if left == 0 {
+				t.Errorf("%s: the control shows no foreign row", r.name)
+			}
+			after = fmt.Sprintf("%d: RLS is its only guard (in no route of the API)", left)
+		} else {
+			left = 0
+		}
+		fmt.Printf("  %-32s | %-32s | %s\n", r.name, answers, after)
+	}
 }
