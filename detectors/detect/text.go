@@ -3,6 +3,7 @@ package detect
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/detectors/alert"
 )
@@ -74,3 +75,21 @@ func Called(e alert.Entity) string {
 	}
 	return e.ID
 }
+
+// Bytes writes an amount of bytes: "512 B", "1.4 MB".
+func Bytes(v float64) string {
+	units := [...]string{"B", "kB", "MB", "GB", "TB", "PB"}
+	i := 0
+	for v >= 999.5 && i < len(units)-1 {
+		v /= 1000
+		i++
+	}
+	places := 0
+	if i > 0 && v < 9.95 {
+		places = 1
+	}
+	return strconv.FormatFloat(v, 'f', places, 64) + " " + units[i]
+}
+
+// Time is "15:04 on 2 January 2006" of Unix nanoseconds, in UTC.
+func Time(nanos int64) string { return time.Unix(0, nanos).UTC().Format("15:04 on 2 January 2006") }

@@ -10,6 +10,8 @@ import (
 	"github.com/tenantwatch/tenantwatch/detectors/failures"
 	"github.com/tenantwatch/tenantwatch/detectors/novelty"
 	"github.com/tenantwatch/tenantwatch/detectors/rate"
+	"github.com/tenantwatch/tenantwatch/detectors/silence"
+	"github.com/tenantwatch/tenantwatch/detectors/volume"
 )
 
 // Table lists the detectors; never reorder, the order is in checkpoints.
@@ -18,6 +20,8 @@ func Table() []detect.Detector {
 		rate.Detector{},
 		novelty.Detector{},
 		failures.Detector{},
+		volume.Detector{},
+		silence.Detector{},
 	}
 }
 

@@ -37,6 +37,7 @@ type found struct {
 	events   []string
 	critical bool
 	what     string
+	silent   []string // sources named in an alert on a silence
 }
 
 // judged is a stream with its truth and what a detector made of it.
@@ -99,8 +100,15 @@ func sink(t testing.TB, o runner.Options) (feed func(*event.Event), done func() 
 			if a.State == alert.Retracted {
 				continue
 			}
-			out = append(out, found{a.Tenant.String(), a.RaisedAt, a.EventIDs, a.Severity == alert.Critical,
-				fmt.Sprintf("%s %s %.1f p=%.1g %s | %s", a.Tenant, a.RaisedAt.Format("Mon 02 15:04"), float64(a.Score)/1000, a.PValue, a.Title, a.Reason)})
+			var silent []string
+			for _, d := range a.Detectors {
+				for _, r := range a.Related {
+					if d.Name == "silence" && r.Type == alert.Source {
+						silent = append(silent, r.ID)
+					}
+				}
+			}
+			out = append(out, found{silent: silent, tenant: a.Tenant.String(), raised: a.RaisedAt, events: a.EventIDs, critical: a.Severity == alert.Critical, what: fmt.Sprintf("%s %s %.1f p=%.1g %s | %s", a.Tenant, a.RaisedAt.Format("Mon 02 15:04"), float64(a.Score)/1000, a.PValue, a.Title, a.Reason)})
 		}
 		slices.SortFunc(out, func(a, b found) int { return a.raised.Compare(b.raised) })
 		return out
@@ -161,13 +169,24 @@ type tally struct {
 func newTally() *tally { return &tally{found: map[string]int{}, of: map[string]int{}} }
 
 // judge holds alerts against the truth: an attack is found by an alert that
-// names one of its events; an alert that names none is false.
+// names one of its events (a silence, by its source); any other is false.
 func (y *tally) judge(t testing.TB, j judged, fs []found, days float64, show bool) {
 	hit := map[int]time.Time{}
 	for _, f := range fs {
 		right := false
 		for _, id := range f.events {
 			if i, ok := j.of[f.tenant+" "+id]; ok {
+				right = true
+				if at, ok := hit[i]; !ok || f.raised.Before(at) {
+					hit[i] = f.raised
+				}
+			}
+		}
+		// A silence leaves no event: an alert that names the source while it
+		// is silent, or when others speak again, is right.
+		for i, x := range j.truth {
+			if x.Kind == "silence" && x.Tenant == f.tenant && slices.Contains(f.silent, x.Entities[0].ID) &&
+				f.raised.After(x.Start) && f.raised.Before(x.End.Add(12*time.Hour)) {
 				right = true
 				if at, ok := hit[i]; !ok || f.raised.Before(at) {
 					hit[i] = f.raised

@@ -11,7 +11,7 @@
 // Times count from the clock, in days, hours, minutes and seconds. A value
 // `u{1..20}` takes u1, u2 … in turn. Fields are those of the event record
 // (actor, actor_type, cohort, src_ip, country, asn, user_agent, device, action,
-// resource, count); class=auth is a sign-in. `eval N alerts: conditions` wants
+// resource, source, bytes_out, count); class=auth is a sign-in. `eval N alerts: conditions` wants
 // exactly N alerts that meet all conditions, `at least N` and `at most N` as
 // many; conditions are entity, related, technique, detector, severity (=, >=),
 // count (=, >=) and reason~text.
@@ -258,6 +258,12 @@ func set(e *event.Event, k, v string) error {
 			return fmt.Errorf("outcome %q is not known", v)
 		}
 		e.Outcome = o
+	case "bytes_out":
+		n, err := strconv.ParseUint(v, 10, 64)
+		if err != nil {
+			return err
+		}
+		e.BytesOut = n
 	case "asn", "count":
 		n, err := strconv.ParseUint(v, 10, 32)
 		if err != nil {
