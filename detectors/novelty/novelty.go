@@ -6,7 +6,8 @@
 // dimension; a value counts once an actor and day. The p-value is the mass of
 // all values that are no more probable. Novelties of one event are
 // grouped (where from, with what, what): within a group they combine as
-// dependent, across groups as a truncated product. Who changes networks or resources all the time has a
+// dependent, across groups as a truncated product. An address range is tested
+// only where the network is not known. Who changes networks or resources all the time has a
 // large mass for the new by itself. Failed sign-ins are not the actor's doing
 // and are not looked at. Memory: 16 bytes a known value, at most 24 values a
 // dimension.
@@ -54,7 +55,7 @@ type Detector struct{}
 func (Detector) Name() string { return "novelty" }
 
 // Version changes when a score could.
-func (Detector) Version() string { return "1.0.0" }
+func (Detector) Version() string { return "1.1.0" }
 
 // Roles are actors.
 func (Detector) Roles() []detect.Role { return []detect.Role{detect.Actor} }
@@ -193,6 +194,13 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 			if k.Learn(h, int32(day)) {
 				learnPools(s, d, h, v, day)
 			}
+			continue
+		}
+		if d == place && s.Event.ASN != 0 {
+			// The network is tested: a new range within a known one is what
+			// providers hand out, and within a new one says nothing more.
+			k.Learn(h, int32(day))
+			learnPools(s, d, h, v, day)
 			continue
 		}
 		prob, tail := 0.0, 1.0
