@@ -227,6 +227,9 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	}
 	w := &e.win[s.Slot]
 	account, address := s.Event.Actor, s.Event.SrcIP
+	if account == address {
+		account = "" // the address stands in where the log names nobody
+	}
 	if !s.FailedAuth {
 		return e.success(s, w, n, account, address)
 	}
