@@ -116,8 +116,33 @@ func (s *Server) admit(c *gin.Context, k *call, op *operation) error {
 	if err != nil {
 		return err
 	}
-	return s.tenants(k, c.Request.Method, c.Request.URL.Query(), body)
+	if err := s.tenants(k, c.Request.Method, c.Request.URL.Query(), body); err != nil {
+		return err
+	}
+	if s.unverified { // tests only, as unguarded
+		return nil
+	}
+	return k.verify()
 }
+
+// verify is the second guard of the tenants: however the scope came about, it
+// holds no tenant that the credential does not have.
+func (k *call) verify() error {
+	if !k.one.IsZero() && !k.principal.Sees(k.one) {
+		return errForeignScope
+	}
+	if own := k.principal.Tenants; len(k.scope) > 0 && len(own) > 0 && &k.scope[0] == &own[0] && len(k.scope) <= len(own) {
+		return nil // the credential's own list: no need to look each up
+	}
+	for _, id := range k.scope {
+		if !k.principal.Sees(id) {
+			return errForeignScope
+		}
+	}
+	return nil
+}
+
+var errForeignScope = errors.New("api: isolation violated: the request was given a tenant that its credential does not have")
 
 // authenticate resolves the credential: an API token if there is one, else the
 // session cookie. A refused token is not passed over in favour of a cookie.

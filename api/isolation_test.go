@@ -201,7 +201,7 @@ func TestIsolationWouldBeSeen(t *testing.T) {
 			}
 			w := newWorld()
 			s := w.server(t)
-			s.unguarded = []tenant.ID{alpha, beta}
+			s.unguarded, s.unverified = []tenant.ID{alpha, beta}, true
 			rec := shot(r, who, betaID, "beta", "").once(t, s)
 			seen = seen || shows(rec.Body.String())
 		}
@@ -215,7 +215,7 @@ func TestIsolationWouldBeSeen(t *testing.T) {
 		}
 		w := newWorld()
 		s := w.server(t)
-		s.unguarded = []tenant.ID{alpha, beta}
+		s.unguarded, s.unverified = []tenant.ID{alpha, beta}, true
 		who := "admin"
 		rec := shot(r, who, betaID, "", "beta").once(t, s)
 		if rec.Code >= 300 {

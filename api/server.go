@@ -85,6 +85,8 @@ type Server struct {
 	drainOnce sync.Once
 
 	unguarded []tenant.ID // tests only: the scope of everybody, when the tenancy check is away
+	// unverified takes the second guard away, tests only.
+	unverified bool
 }
 
 // New checks the options and builds the handler. It starts nothing.
