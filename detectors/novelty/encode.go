@@ -44,6 +44,8 @@ func (p *pool) Encode(w *state.Writer) {
 		p.known[i].Encode(w)
 	}
 	w.I64(p.day)
+	w.F64s(p.clients[:]...)
+	w.F64s(p.along[:]...)
 }
 
 func (p *pool) Decode(r *state.Reader) {
@@ -51,4 +53,10 @@ func (p *pool) Decode(r *state.Reader) {
 		p.known[i].Decode(r)
 	}
 	p.day = r.I64()
+	for i := range p.clients {
+		p.clients[i] = r.F64()
+	}
+	for i := range p.along {
+		p.along[i] = r.F64()
+	}
 }

@@ -6,7 +6,9 @@
 // dimension; a value counts once an actor and day. The p-value is the mass of
 // all values that are no more probable. Novelties of one event are
 // grouped (where from, with what, what): within a group they combine as
-// dependent, across groups as a truncated product. An address range is tested
+// dependent, across groups as a truncated product; a new network that comes
+// with a new client counts only for what the tenant's new clients do not bring
+// along anyway. An address range is tested
 // only where the network is not known. Who changes networks or resources all the time has a
 // large mass for the new by itself. Failed sign-ins are not the actor's doing
 // and are not looked at. Memory: 16 bytes a known value, at most 24 values a
@@ -55,7 +57,7 @@ type Detector struct{}
 func (Detector) Name() string { return "novelty" }
 
 // Version changes when a score could.
-func (Detector) Version() string { return "1.1.0" }
+func (Detector) Version() string { return "1.2.0" }
 
 // Roles are actors.
 func (Detector) Roles() []detect.Role { return []detect.Role{detect.Actor} }
@@ -86,7 +88,18 @@ type entity struct {
 type pool struct {
 	known [dims]baseline.Table
 	day   int64
+	// How often somebody known had a new client in an event that told d, and
+	// how often d was new in it too. Decayed; of the tenant's pool only.
+	clients, along [dims]float64
 }
+
+// settled is how many observations of clients make somebody known.
+const settled = 3
+
+// together is the chance that d is new where the client is: a phone brings a
+// network of its own, so the two are one novelty and not two. One of each is
+// believed before the tenant has shown its own.
+func (p *pool) together(d int) float64 { return (1 + p.along[d]) / (2 + p.clients[d]) }
 
 // NewState is an actor's memory.
 func (Detector) NewState(detect.Role) detect.State { return &entity{} }
@@ -181,13 +194,16 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 		there [groups]bool
 		n     int
 		finds [dims]find
+		told  [dims]bool
+		isNew [dims]bool
 	)
+	known := e.known[client].N >= settled
 	for d, v := range e.values(s.Event) {
 		if v == "" {
 			continue
 		}
-		g := group[d]
-		there[g] = true
+		there[group[d]] = true
+		told[d] = true
 		h := baseline.Hash(v)
 		k := &e.known[d]
 		if k.Find(h) >= 0 {
@@ -210,8 +226,7 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 		f := find{dim: d, hash: h, mass: k.NewMass(), tail: tail, p: k.Tail(prob, tail)}
 		finds[n] = f
 		n++
-		store[g][len(ps[g])] = f.p
-		ps[g] = store[g][:len(ps[g])+1]
+		isNew[d] = true
 		k.Learn(h, int32(day))
 		learnPools(s, d, h, v, day)
 	}
@@ -221,6 +236,30 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 			return detect.Verdict{P: 1}
 		}
 		return detect.Verdict{P: w.p}
+	}
+	if isNew[client] {
+		top := s.Pools[len(s.Pools)-1].(*pool)
+		for i := range finds[:n] {
+			if f := &finds[i]; group[f.dim] == group[network] && f.mass > 0 {
+				// Given the new client, the new is as likely as it comes with one.
+				f.p = math.Min(1, float64(f.p*math.Max(1, top.together(f.dim)/f.mass)))
+			}
+		}
+		if known {
+			for d := range told {
+				if told[d] && d != client {
+					top.clients[d]++
+					if isNew[d] {
+						top.along[d]++
+					}
+				}
+			}
+		}
+	}
+	for i := range finds[:n] {
+		g := group[finds[i].dim]
+		store[g][len(ps[g])] = finds[i].p
+		ps[g] = store[g][:len(ps[g])+1]
 	}
 	// Within a group the dimensions depend on one another; groups that were
 	// there but held nothing new were tested too.
@@ -263,6 +302,8 @@ func learnPools(s *detect.Scope, d int, h uint64, v string, day int64) {
 			f := baseline.Exp(-float64(day-p.day) / memoryDays)
 			for i := range p.known {
 				p.known[i].Decay(f)
+				p.clients[i] *= f
+				p.along[i] *= f
 			}
 		}
 		p.day = max(p.day, day)
