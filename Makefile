@@ -11,10 +11,11 @@ DATA ?=
 ARGS ?=
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOSEC := github.com/securego/gosec/v2/cmd/gosec@v2.30.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .PHONY: help up run build setup engine postgres web browser test unit race integration prove-isolation smoke kills \
-        lint fmt vuln chaos quality bench screens fuzz clean distclean
+        lint fmt vuln gosec chaos quality bench screens fuzz clean distclean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "; printf "\nUsage: make TARGET\n\n"} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2} /^## / {printf "\n%s\n", substr($$0, 4)}' $(MAKEFILE_LIST); echo
@@ -67,8 +68,9 @@ web-test: web ## the dashboard's unit tests and types
 integration: build ## the binary as its users run it, on real parts
 	go test -timeout 15m -count=1 -tags integration -run TestIntegration ./cmd/tenantwatch/e2e/
 
-prove-isolation: build ## every guard between tenants, each with its mutation control
-	go test -timeout 10m -count=1 -tags integration -run 'TestProveIsolation' -v ./cmd/tenantwatch/e2e/ | grep -vE '^(=== |--- PASS|    --- PASS)'
+prove-isolation: build ## every route for every credential with foreign ids; every guard with its mutation control
+	@go test -p 1 -timeout 10m -count=1 -tags integration -run '^TestProveIsolation$$' -v ./cmd/tenantwatch/e2e/ ./core/ ./pipeline/eventstore/ ./api/ | grep -vE '^(=== |--- PASS|PASS$$|ok )'
+	@echo "==> isolation holds: nothing foreign left, and every control was seen"
 
 smoke: build browser ## the dashboard in a real browser against the real binary
 	go test -timeout 10m -count=1 -tags integration -run 'TestBrowserSmoke' ./cmd/tenantwatch/e2e/
@@ -80,9 +82,19 @@ lint: ## gofmt, vet, staticcheck, import direction, known vulnerabilities
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	@$(MAKE) --no-print-directory vuln
 
-vuln: ## govulncheck (needs the vulnerability database)
-	go run $(GOVULNCHECK) ./...
+vuln: ## govulncheck; says so when its database cannot be reached
+	@out=$$(go run $(GOVULNCHECK) ./... 2>&1) && echo "govulncheck: clean" || { \
+	  if grep -q 'fetching vulnerabilities' <<<"$$out"; then echo "govulncheck: SKIPPED, the vulnerability database cannot be reached from here"; \
+	  else echo "$$out"; exit 1; fi; }
+
+# Left out by rule: G104 (best-effort closes, staticcheck sees the rest), G115
+# (widths at the edges of codecs, bounded where they are read), G204 (commands we
+# located ourselves), G304 (paths the operator gave), G404 (jitter, sketches and
+# the simulator). Every other exception is marked in the line, with its reason.
+gosec: ## gosec; exceptions have their reason here or in the line
+	go run $(GOSEC) -quiet -exclude-generated -exclude=G104,G115,G204,G304,G404 ./...
 
 ## Long suites
 chaos: build ## ten kill -9 of the whole tree during 1,000,000 events

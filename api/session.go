@@ -36,7 +36,7 @@ func (h *handlers) CreateSession(ctx context.Context, r rest.CreateSessionReques
 }
 
 func (s *Server) setCookie(c *gin.Context, value string, maxAge int) {
-	http.SetCookie(c.Writer, &http.Cookie{Name: sessionCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true,
+	http.SetCookie(c.Writer, &http.Cookie{Name: sessionCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, // #nosec G124 -- Secure follows the connection: loopback has no TLS
 		Secure: c.Request.TLS != nil || s.opts.SecureCookies, SameSite: http.SameSiteLaxMode})
 }
 

@@ -150,7 +150,7 @@ func bytePtr(s string) *byte {
 	if s == "" {
 		return &zero[0]
 	}
-	return unsafe.StringData(s)
+	return unsafe.StringData(s) // #nosec G103 -- the C API reads it during the call
 }
 
 func first[T any](s []T) *T {
@@ -193,7 +193,7 @@ func (s *session) take(result uintptr) (chunk, error) {
 	if n == 0 {
 		return chunk{free: free}, nil
 	}
-	return chunk{data: unsafe.Slice((*byte)(s.lib.resultBuffer(result)), int(n)), free: free}, nil
+	return chunk{data: unsafe.Slice((*byte)(s.lib.resultBuffer(result)), int(n)), free: free}, nil // #nosec G103 -- the library says pointer and length, free ends both
 }
 
 // exec runs any statement to its end and holds its whole result.

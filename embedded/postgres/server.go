@@ -135,7 +135,7 @@ func prepare(ctx context.Context, opt Options) (*Server, error) {
 // makeDataDir makes the data directory, owned by the account and closed to
 // others, and checks that the account can get there and to the binaries.
 func (s *Server) makeDataDir() error {
-	if err := os.MkdirAll(filepath.Dir(s.opt.DataDir), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(s.opt.DataDir), 0o755); err != nil { // #nosec G301 -- the unprivileged PostgreSQL user must pass through
 		return fmt.Errorf("make the data directory: %w", err)
 	}
 	if err := os.Mkdir(s.opt.DataDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -32,7 +32,7 @@ func (s *Server) makeSocketDir() error {
 		old := strings.TrimSpace(string(b))
 		// Only ever a directory that we named.
 		if strings.HasPrefix(filepath.Base(old), tempPattern) && filepath.IsAbs(old) {
-			_ = os.RemoveAll(old)
+			_ = os.RemoveAll(old) // #nosec G703 -- checked above to be a directory that we named
 		}
 		_ = os.Remove(note)
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -60,7 +60,7 @@ func (s *Server) makeSocketDir() error {
 	} else if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make %s: %w", dir, err)
 	}
-	if err := os.Chmod(dir, 0o700); err != nil {
+	if err := os.Chmod(dir, 0o700); err != nil { // #nosec G302 -- a directory must be entered by its owner
 		return err
 	}
 	s.socketDir = dir

@@ -186,7 +186,7 @@ func (c *Child) Start(ctx context.Context) error {
 		close(c.done)
 		return err
 	}
-	go c.supervise(r)
+	go c.supervise(r) // #nosec G118 -- the child outlives the context of its start; Stop ends it
 	return nil
 }
 

@@ -64,7 +64,7 @@ func (a *App) operator(ctx context.Context, c *core.Core, info *Info) error {
 		}
 	}
 	op.API, op.Collector = info.API, info.Collector
-	b, err := json.MarshalIndent(op, "", "  ")
+	b, err := json.MarshalIndent(op, "", "  ") // #nosec G117 -- a credential file, mode 0600, is what it is for
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ const database = "tenantwatch"
 // next, and registers how they end.
 func (a *App) startEmbedded(ctx context.Context) (b backends, err error) {
 	dir := a.opts.Config.DataDir
-	if err := os.MkdirAll(dir, 0o711); err != nil { //nolint:gosec // the unprivileged PostgreSQL user passes through it
+	if err := os.MkdirAll(dir, 0o711); err != nil { // #nosec G301 -- the unprivileged PostgreSQL user passes through it
 		return b, fmt.Errorf("data directory: %w", err)
 	}
 	lock, err := process.Lock(dir)
