@@ -69,7 +69,7 @@ integration: build ## the binary as its users run it, on real parts
 	go test -timeout 15m -count=1 -tags integration -run TestIntegration ./cmd/tenantwatch/e2e/
 
 prove-isolation: build ## every route for every credential with foreign ids; every guard with its mutation control
-	@go test -p 1 -timeout 10m -count=1 -tags integration -run '^TestProveIsolation$$' -v ./cmd/tenantwatch/e2e/ ./core/ ./pipeline/eventstore/ ./api/ | grep -vE '^(=== |--- PASS|PASS$$|ok )'
+	@CI=true go test -p 1 -timeout 10m -count=1 -tags integration -run '^TestProveIsolation$$' -v ./cmd/tenantwatch/e2e/ ./core/ ./pipeline/eventstore/ ./api/ | grep -vE '^(=== |--- PASS|PASS$$|ok )'
 	@echo "==> isolation holds: nothing foreign left, and every control was seen"
 
 smoke: build browser ## the dashboard in a real browser against the real binary
