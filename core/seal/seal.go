@@ -115,7 +115,7 @@ func (k *Key) Seal(_ context.Context, purpose string, plain []byte) ([]byte, err
 	out[0] = version
 	copy(out[1:], k.id[:])
 	nonce := out[1+idLen:]
-	_, _ = rand.Read(nonce) // never fails
+	_, _ = rand.Read(nonce)                                     // never fails
 	return k.aead.Seal(out, nonce, plain, []byte(purpose)), nil // #nosec G407 -- the nonce is random, read two lines above
 }
 
