@@ -76,9 +76,9 @@ events.sort((a, b) => (a.time < b.time ? 1 : -1));
 const KINDS = [
   { title: "Burst of failed sign-ins", unit: "failed sign-ins in 1 h", det: "failures", tech: ["T1110.001"], reason: (e, o) => `${e} failed to sign in ${o} times within one hour from 2 addresses; 4.2 were expected at this hour of the week.` },
   { title: "Password spraying against many accounts", unit: "accounts tried in 1 h", det: "failures", tech: ["T1110.003"], reason: (e, o) => `${e} tried ${o} different accounts in one hour, each once or twice; at most 3 are usual for an address.` },
-  { title: "First sign-in from a country never seen", unit: "sign-ins in 1 h", det: "novelty", tech: ["T1078"], reason: (e) => `${e} signed in from BR; in 61 days of history there were only DE and AT, for 1,204 sign-ins.` },
+  { title: "First sign-in from a country never seen", unit: "sign-ins in 1 h", det: "novelty", tech: ["T1078"], reason: (e) => `${e} used country BR, client curl, address range 200.10.4.0/24 and 2 more for the first time in 03:00–04:00 UTC on 1 March 2026; the countries seen before: DE and AT (about 204 observations). A new country has a chance of 0.4 % for it, and one this rare among its peers of 1 in 5145.` },
   { title: "Unusual volume of requests", unit: "requests in 1 h", det: "rate", tech: ["T1119"], reason: (e, o) => `${e} made ${o} requests in one hour; between 12 and 88 were expected for a Sunday at 03h.` },
-  { title: "Access to resources never touched before", unit: "new resources in 1 h", det: "novelty", tech: ["T1213"], reason: (e, o) => `${e} opened ${o} resources that no one of the cohort had opened before.` },
+  { title: "Access to resources never touched before", unit: "new resources in 1 h", det: "novelty", tech: ["T1213"], reason: (e, o) => `${e} used resource file/<script>window.pwned=1</script> and ${o} more for the first time in 03:00–04:00 UTC on 1 March 2026; no resource was known of it before. A new resource has a chance of 12 % for it, and one this rare among its peers of 0.2 %.` },
 ];
 const SEV = ["critical", "high", "medium", "low", "informational"];
 const TOP = [99, 89, 70, 48, 25];

@@ -45,6 +45,12 @@ await as(env("EMAIL"), env("PASSWORD"), async (page, shot) => {
   await shot("alert");
   await page.locator("#main").evaluate((m) => m.scrollTo(0, 1200));
   await shot("alert-lower");
+  await go(page, "/alerts?q=first");
+  await settled(page).catch(() => undefined);
+  await page.keyboard.press("j");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/alerts\/.+/, { timeout: 5000 }).catch(() => undefined);
+  await shot("alert-new");
   await go(page, `/alerts?q=${q("nothing matches this")}`);
   await shot("alerts-empty");
   await go(page, "/alerts/00000000-0000-7000-8000-000000000000");

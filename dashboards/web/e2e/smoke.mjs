@@ -18,6 +18,12 @@ const wait = Number(env("ALERT_WAIT", "60")) * 1000;
 const wrong = [];
 const browser = await launch();
 
+/** The newest alert whose strongest detector is as asked; `only`: with no other beside it. */
+async function withDetector(page, asked, only = false) {
+  const list = await (await page.request.get(`${base}/api/v1/alerts?limit=100`)).json();
+  return list.items.find((a) => (only ? a.detectors.length === 1 : true) && asked(a.detectors[0]?.name))?.id;
+}
+
 async function analyst() {
   const { context, page } = await open(browser, base, wrong);
   await page.goto(base);
@@ -39,6 +45,12 @@ async function analyst() {
   await settled(page);
   const rows = page.getByRole("grid", { name: "Alerts" }).getByRole("row");
   check(wrong, (await rows.count()) > 1, "the alerts are listed");
+  const cells = (await rows.nth(1).getByRole("gridcell").allInnerTexts()).map((t) => t.trim());
+  check(wrong, /^(Critical|High|Medium|Low|Info)/.test(cells[0] ?? ""), `a row has a severity: ${cells[0]}`);
+  check(wrong, Number(cells[1]) > 0 && Number(cells[1]) <= 100, `a score: ${cells[1]}`);
+  const [heading, reason] = (cells[2] ?? "").split("\n");
+  check(wrong, Boolean(heading) && (reason ?? "").length > 30, `what happened and why: ${heading}`);
+  check(wrong, (cells[3] ?? "").length > 0, `an entity: ${cells[3]}`);
   await axe(page, "alerts", wrong);
 
   await page.keyboard.press("j");
@@ -47,6 +59,10 @@ async function analyst() {
   await page.waitForURL(/\/alerts\/.+/);
   await settled(page);
   check(wrong, title.includes((await page.locator("h1").innerText()).trim()), "j and Enter open the alert");
+  await page.goto(`${base}/alerts/${await withDetector(page, (d) => ["failures", "rate"].includes(d))}`);
+  await settled(page);
+  check(wrong, (await page.locator(".sentence").first().innerText()).length > 30, "the alert says what happened in a sentence");
+  await page.getByRole("heading", { name: "Observed against expected" }).waitFor();
   await page.locator(".plothost canvas").first().waitFor({ timeout: 10_000 });
   const painted = await page.locator(".plothost canvas").first().evaluate((c) => c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some((x, i) => i % 4 === 3 && x > 0));
   check(wrong, painted, "the plot of observed against expected is drawn");
@@ -56,6 +72,17 @@ async function analyst() {
   const score = tenths(await page.locator(".bigscore b").innerText());
   check(wrong, parts.length > 0 && parts.reduce((a, b) => a + b, 0) === score, `the contributions shown add up: ${parts.join(" + ")} = ${score} tenths`);
   await axe(page, "alert", wrong);
+
+  const novel = await withDetector(page, (d) => d === "novelty", true);
+  if (novel) {
+    await page.goto(`${base}/alerts/${novel}`);
+    await settled(page);
+    await page.getByRole("heading", { name: "Never seen before" }).waitFor();
+    check(wrong, (await page.locator(".firsts .newtag").count()) > 0, "an alert of something new names what is new");
+    await axe(page, "alert of something new", wrong);
+    await page.goBack();
+    await settled(page);
+  } else console.log("note: no alert of something new yet");
 
   const assign = page.getByRole("button", { name: "Assign to me", exact: true });
   if (await assign.isVisible()) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { between, bytes, compact, count, full, odds, plural, pValue, quantity, relative, span, stamp } from "./format";
+import { amount, between, bytes, compact, count, full, odds, plural, pValue, quantity, relative, span, stamp } from "./format";
 
 const NOW = Date.parse("2026-03-01T12:00:00Z");
 const ago = (ms: number) => relative(new Date(NOW - ms).toISOString(), NOW, "utc");
@@ -69,4 +69,14 @@ describe("times", () => {
     expect(between("2026-03-01T23:00:00Z", "2026-03-02T01:00:00Z", "utc")).toBe("2026-03-01 23:00:00 – 2026-03-02 01:00:00");
     expect(between("2026-03-01T09:00:00Z", "2026-03-01T09:00:00Z", "utc")).toBe("2026-03-01 09:00:00");
   });
+});
+
+describe("amounts with units", () => {
+  it("bytes are written as in the sentences", () => {
+    expect(amount(191_707_321, "bytes out in 1 h")).toBe("192 MB out in 1 h");
+    expect(amount(42_799, "bytes")).toBe("42.8 kB");
+    expect(amount(12, "bytes out")).toBe("12 B out");
+    expect(amount(999_700, "bytes")).toBe("1 MB");
+  });
+  it("anything else keeps its unit", () => expect(amount(0.462, "first-time values in 1 h")).toBe("0.462 first-time values in 1 h"));
 });

@@ -24,6 +24,24 @@ export function quantity(n: number): string {
   return String(Number(n.toPrecision(3))).replace("-", "−");
 }
 
+/** A measured quantity with its unit; bytes by powers of ten, as the detectors' sentences write them. */
+export function amount(n: number, unit: string): string {
+  const m = /^bytes\b\s*(.*)$/.exec(unit);
+  if (!m) return `${quantity(n)} ${unit}`;
+  return `${decimalBytes(n)} ${m[1] ?? ""}`.trim();
+}
+
+/** 192 MB */
+export function decimalBytes(n: number): string {
+  const u = ["B", "kB", "MB", "GB", "TB", "PB"];
+  let i = 0;
+  while (Math.abs(n) >= 999.5 && i < u.length - 1) {
+    n /= 1000;
+    i++;
+  }
+  return `${quantity(n)} ${u[i] ?? ""}`;
+}
+
 /** Plural with its number: "1 event", "2,000 events". */
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${count(n)} ${n === 1 ? one : many}`;

@@ -13,7 +13,7 @@ import { toggle } from "../lib/querylang";
 import { bounds } from "../lib/timerange";
 import { tidy, type AuditSearch } from "../lib/urlstate";
 import { useCan, useScope } from "../session";
-import { EventCompact, eventColumns } from "../ui/events";
+import { auditColumns, EventCompact } from "../ui/events";
 import { FacetList } from "../ui/facets";
 import { Histogram } from "../ui/plots";
 import { IconDownload, IconRefresh, IconSearch } from "../ui/icons";
@@ -75,6 +75,7 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
   const histogram = useQuery({ ...histogramQuery(key, 80), enabled: !events.isError });
   const busy = useIsFetching({ predicate: (x) => ["events", "histogram"].includes(String(x.queryKey[0])) }) > 0;
   const rows = useMemo(() => events.data?.pages.flatMap((p) => p.items) ?? [], [events.data]);
+  const columns = useMemo(() => auditColumns(rows), [rows]);
   const explain = events.data?.pages[0]?.explain;
   const problem = events.isError ? asApiError(events.error) : undefined;
   const queryError = problem?.field("q");
@@ -203,7 +204,7 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
             <DataTable<Event>
               label="Events"
               rows={rows}
-              columns={eventColumns}
+              columns={columns}
               rowKey={(e) => e.id}
               rowHeight={36}
               compact={(e) => <EventCompact e={e} />}

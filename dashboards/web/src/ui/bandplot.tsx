@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Plot } from "../api/types";
-import { quantity, stamp, zoneName } from "../lib/format";
+import { decimalBytes, quantity, stamp, zoneName } from "../lib/format";
 import { usePrefs } from "./prefs";
 import { visible } from "../lib/text";
 import { css, ticks, zoned } from "./plotbase";
@@ -27,6 +27,7 @@ export default function BandPlot({ plot, from, to }: Props) {
   const { zone } = usePrefs();
   const scheme = useComputedColorScheme("light");
 
+  const value = /^bytes\b/.test(plot.unit) ? decimalBytes : quantity;
   const data = useMemo(() => {
     const p = plot.points;
     const out = p.map((x) => (x.observed > x.upper || x.observed < x.lower ? x.observed : null));
@@ -70,8 +71,8 @@ export default function BandPlot({ plot, from, to }: Props) {
       const odd = x.observed > x.upper || x.observed < x.lower;
       t.replaceChildren(
         line("time", `${stamp(x.t, zone)} ${zoneName(new Date(x.t), zone)}`),
-        line(odd ? "odd" : "", `Observed ${quantity(x.observed)}`),
-        line("", `Expected ${quantity(x.expected)}, usual range ${quantity(x.lower)} to ${quantity(x.upper)}`),
+        line(odd ? "odd" : "", `Observed ${value(x.observed)}`),
+        line("", `Expected ${value(x.expected)}, usual range ${value(x.lower)} to ${value(x.upper)}`),
       );
       t.hidden = false;
       const left = u.cursor.left + u.bbox.left / devicePixelRatio;
@@ -87,7 +88,7 @@ export default function BandPlot({ plot, from, to }: Props) {
         legend: { show: false },
         cursor: { drag: { x: true, y: false, uni: 10 }, points: { size: 7 } },
         scales: { x: { range: (_u, min, max) => (min === data[0][0] && max === data[0][data[0].length - 1] ? [lo, hi] : [min, max]) }, y: { range: (_u, min, max) => [Math.min(0, min), max === min ? max + 1 : max * 1.06] } },
-        axes: [{ ...axis, size: 26, values: ticks(zone) }, { ...axis, size: 52, values: (_u, v) => v.map(quantity) }],
+        axes: [{ ...axis, size: 26, values: ticks(zone) }, { ...axis, size: 58, values: (_u, v) => v.map(value) }],
         bands: [{ series: [1, 2], fill: c.band }],
         series: [
           {},
@@ -131,7 +132,7 @@ export default function BandPlot({ plot, from, to }: Props) {
       u.destroy();
       chart.current = null;
     };
-  }, [data, plot, zone, scheme, lo, hi, mark, marked]);
+  }, [data, plot, zone, scheme, lo, hi, mark, marked, value]);
 
   const worst = plot.points.reduce<Plot["points"][number] | undefined>((w, x) => (w && w.observed - w.upper >= x.observed - x.upper ? w : x), undefined);
   return (
@@ -175,7 +176,7 @@ export default function BandPlot({ plot, from, to }: Props) {
         role="img"
         aria-label={
           worst
-            ? `${visible(plot.title)}. Strongest at ${stamp(worst.t, zone)}: observed ${quantity(worst.observed)}, expected ${quantity(worst.expected)}, usual range ${quantity(worst.lower)} to ${quantity(worst.upper)} ${visible(plot.unit)}.`
+            ? `${visible(plot.title)}. Strongest at ${stamp(worst.t, zone)}: observed ${value(worst.observed)}, expected ${value(worst.expected)}, usual range ${value(worst.lower)} to ${value(worst.upper)} ${visible(plot.unit)}.`
             : visible(plot.title)
         }
       >

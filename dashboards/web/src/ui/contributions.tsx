@@ -1,7 +1,7 @@
 /* The score taken apart: a bar and a sum that add up exactly. */
 import type { Alert } from "../api/types";
 import { addsUp, milliText, shares, tenthsText, toMilli } from "../lib/contrib";
-import { odds, quantity } from "../lib/format";
+import { amount, decimalBytes, odds, quantity } from "../lib/format";
 import { visible } from "../lib/text";
 
 export function Contributions({ alert: a }: { alert: Alert }) {
@@ -35,7 +35,7 @@ export function Contributions({ alert: a }: { alert: Alert }) {
                   {p.name}
                   {d && (
                     <div className="dim partnote" title={`${odds(d.p_value)} by this detector's model`}>
-                      {quantity(d.observed)} {d.unit ? visible(d.unit) : "seen"}; {quantity(d.expected)} expected
+                      {amount(d.observed, visible(d.unit || "seen"))}; {/^bytes\b/.test(d.unit ?? "") ? decimalBytes(d.expected) : quantity(d.expected)} expected
                     </div>
                   )}
                 </th>

@@ -30,7 +30,7 @@ export const eventColumns: Column<Event>[] = [
   {
     id: "action",
     header: "Action",
-    width: "minmax(110px, 1fr)",
+    width: "minmax(130px, 1.1fr)",
     cell: (e) => (
       <span className="row" style={{ gap: 6 }}>
         <Txt value={e.action} className="cut strong" />
@@ -52,6 +52,10 @@ export const eventColumns: Column<Event>[] = [
 /** The same in the narrower place beside an alert's details. */
 const NARROWER: Record<string, string> = { action: "minmax(84px, 1fr)", outcome: "76px", actor: "minmax(84px, 1.2fr)", resource: "minmax(72px, 1fr)", src: "minmax(166px, 1fr)" };
 const HAS: Record<string, (e: Event) => unknown> = { actor: (e) => e.actor, resource: (e) => e.resource, src: (e) => e.src_ip, outcome: (e) => e.outcome && e.outcome !== "unknown" };
+
+/** The audit log's columns: the resource and the status only where some event has one. */
+export const auditColumns = (rows: Event[]): Column<Event>[] =>
+  eventColumns.filter((c) => (c.id !== "resource" || rows.some((e) => e.resource)) && (c.id !== "status" || rows.some((e) => e.status)));
 
 /** Without the columns in which none of them has a value. */
 export const evidenceColumns = (rows: Event[]): Column<Event>[] =>

@@ -33,7 +33,7 @@ export default function Histogram({ data, onBrush }: { data: Data; onBrush: (fro
         width: el.clientWidth,
         height: HEIGHT,
         tzDate: zoned(zone),
-        padding: [6, 8, 0, 0],
+        padding: [6, 16, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: false } },
         scales: { x: { range: () => [start, end] }, y: { range: (_u, _min, max) => [0, Math.max(1, max)] } },
