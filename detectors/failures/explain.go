@@ -88,7 +88,7 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 		}
 		x.Reason += "."
 	default:
-		x.Reason += fmt.Sprintf("; %s is hardly known yet, and of those that fail at all %s reach that count.", who, percent(y.count))
+		x.Reason += fmt.Sprintf("; %s is hardly known yet, and of its like with failures %s would reach that count.", who, percent(y.count))
 	}
 	if len(taken) > 0 {
 		x.Technique = append(x.Technique, "T1078")
@@ -141,8 +141,10 @@ func sentence(s *detect.Scope, w *window, k kind, names []string, span string, f
 		on = shown[0]
 	}
 	title = fmt.Sprintf("%s on %s from %s", k.title(), on, s.Entity.ID)
-	return title, fmt.Sprintf("%s failed %s as %s (%s) in %s", s.Entity.ID,
-		detect.Plural(w.fail, "sign-in"), detect.Plural(fan, "account"), detect.List(shown, int(fan)), span)
+	if fan > 1 {
+		on += " (" + detect.List(shown, int(fan)) + ")"
+	}
+	return title, fmt.Sprintf("%s failed %s as %s in %s", s.Entity.ID, detect.Plural(w.fail, "sign-in"), on, span)
 }
 
 // names are the targets, most tried first, and those that gave way.

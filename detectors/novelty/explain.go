@@ -81,12 +81,13 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 	x.Observed, x.Expected = float64(len(w.finds)), round(top.mass*float64(len(w.finds)))
 	x.Unit = "first-time values in 1 h"
 	x.Upper = float64(len(w.finds))
-	x.Title = "First use of " + strings.Join(what[:min(2, len(what))], " and ")
-	if f := top; f.dim == action {
-		x.Title = "First time: " + s.Names.Name(f.hash)
+	x.Title = detect.Called(s.Entity) + " used " + detect.List(what[:min(2, len(what))], 0) + " for the first time"
+	if top.dim == action {
+		x.Title = fmt.Sprintf("%s did %s for the first time", detect.Called(s.Entity), s.Names.Name(top.hash))
 	}
 	usual := e.usual(s, top.dim, top.hash)
 	days := detect.Num(math.Max(1, math.Round(e.known[top.dim].N)))
+	// The dashboard lists what this sentence names: keep its shape.
 	x.Reason = fmt.Sprintf("%s used %s for the first time in %s; ", detect.Called(s.Entity), detect.List(what, 0), detect.Window(s.Hour))
 	if usual != "" {
 		x.Reason += fmt.Sprintf("the %s seen before: %s (about %s observations). ", dimPlural(top.dim), usual, days)

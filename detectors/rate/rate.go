@@ -223,18 +223,18 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 	x := detect.Explanation{
 		Observed: n, Expected: round(pd.Mean), Unit: "events in 1 h", P: e.win[slot].p,
 		Lower: pd.Quantile(0.025), Upper: pd.Quantile(0.975),
-		Title: "Unusually many events",
 	}
 	if x.P == 0 {
 		x.P = 1
 	}
 	who := detect.Called(s.Entity)
-	known := "for an entity not seen before"
+	known := "is usual for its peers, as it is hardly known yet"
 	if e.rate.Exposure >= trust {
-		known = "for itself at this hour of the week"
+		known = "is usual for it at this hour of the week"
 	}
-	x.Reason = fmt.Sprintf("%s made %s events in %s; %s is usual %s, up to %s.",
-		who, detect.Num(n), detect.Window(s.Hour), detect.Num(x.Expected), known, detect.Num(x.Upper))
+	x.Title = fmt.Sprintf("%s made %s in an hour", who, detect.Plural(n, "event"))
+	x.Reason = fmt.Sprintf("%s made %s in %s, while %s %s and up to %s would be ordinary.",
+		who, detect.Plural(n, "event"), detect.Window(s.Hour), detect.Num(x.Expected), known, detect.Num(x.Upper))
 	lo, hi := 1.0, n // the smallest count that is as rare as one in a hundred
 	for hi-lo > 1 {
 		mid := math.Floor((lo + hi) / 2)

@@ -227,9 +227,9 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 	if a.N < 3 {
 		who = "its peers"
 	}
-	x.Title = fmt.Sprintf("%s took out %s in %s", s.Entity.ID, detect.Bytes(w.bytes), over)
-	x.Reason = fmt.Sprintf("%s took out %s in %s; %s is usual for %s in %s with downloads, up to %s.",
-		detect.Called(s.Entity), detect.Bytes(w.bytes), span, detect.Bytes(x.Expected), who, over, detect.Bytes(x.Upper))
+	x.Title = fmt.Sprintf("%s took out %s in %s", detect.Called(s.Entity), detect.Bytes(w.bytes), over)
+	x.Reason = fmt.Sprintf("%s took out %s in %s, while %s in %s is usual for %s and up to %s would be ordinary.",
+		detect.Called(s.Entity), detect.Bytes(w.bytes), span, detect.Bytes(x.Expected), over, who, detect.Bytes(x.Upper))
 	x.Counterfactual = fmt.Sprintf("Less than %s in %s would not have been a finding of volume.",
 		detect.Bytes(threshold(a, pr)), over)
 	var b state.Writer
