@@ -39,6 +39,9 @@ func TestProveIsolation(t *testing.T) {
 		if !shapes[r.Operation].canary {
 			control = "holds no canary"
 		}
+		if n.own > 0 {
+			control += fmt.Sprintf(", %d callers served", n.own)
+		}
 		if n.exact > 0 {
 			control = fmt.Sprintf("%s, figure exact %d×", control, n.exact)
 		}
@@ -53,6 +56,9 @@ func TestProveIsolation(t *testing.T) {
 		t.Errorf("the foreign tenants' things have changed:\n%s\n---\n%s", before, after)
 	}
 	w.live()
+	w.storm()
+	w.door()
+	w.pages()
 	w.outside()
 	w.timing()
 	fmt.Printf("  %d requests in %.0f s altogether\n", w.asked, time.Since(began).Seconds())
@@ -98,13 +104,6 @@ func (w *world) prepare() {
 				if status, _, body := w.send(q); status != http.StatusCreated {
 					w.t.Fatalf("%v: %d %s", q, status, body)
 				}
-			}
-		}
-		_, _, body := w.send(request{method: "GET", path: "/api/v1/stream", stream: true, as: operator, header: map[string]string{}})
-		o.streamID = "AAAA" + random(30)
-		for line := range strings.Lines(string(body)) {
-			if id, ok := strings.CutPrefix(line, "id: "); ok {
-				o.streamID = strings.TrimSpace(id)
 			}
 		}
 	}

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/hmac"
@@ -41,7 +42,7 @@ type owner struct {
 	etag                   string
 	cursors                map[string]string // by operation, of the tenant's own lists
 	pulled                 map[string]string // the same of the operator's, narrowed to it
-	streamID               string            // of the last message of the operator's stream
+	streamID               string            // where the operator's stream stood, over all tenants
 }
 
 // caller is one credential of the matrix.
@@ -105,7 +106,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, missing: "t-" + random(6), hooks: newEndpoints(t)}
 	w.instance = up(t, dataDir(t), "--log-level", "debug", "--webhooks-allow-private", "--detectors-checkpoint-every", "1s")
 	w.http = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: w.dial}}
-	for n := range provenTenants {
+	for range provenTenants {
 		o := &owner{slug: "t-" + random(6), canary: "CANARY-" + random(8)}
 		if code, b := w.call(w.token, "POST", "/api/v1/tenants", map[string]any{"id": o.slug, "name": o.canary + " Inc."}); code != 201 {
 			t.Fatalf("tenant: %d %s", code, b)
@@ -116,13 +117,59 @@ func newWorld(t testing.TB) *world {
 		o.hookID = w.webhook(o, w.hooks.URL+"/"+o.canary)
 		w.webhook(o, "http://127.0.0.1:1/"+o.canary) // nobody listens: its failures must not tell either
 		w.owners = append(w.owners, o)
+	}
+	eventually(t, 10*time.Second, "the operator sees every tenant", func() bool {
+		var page struct{ Items []any }
+		w.get(w.token, "/api/v1/tenants", &page)
+		return len(page.Items) == provenTenants
+	})
+	position := w.follow()
+	for n, o := range w.owners {
 		w.fill(o, n)
 	}
 	for _, o := range w.owners {
 		w.settle(o)
 	}
+	at := position()
+	for _, o := range w.owners {
+		o.streamID = at
+	}
 	w.people()
 	return w
+}
+
+// follow reads the stream of the operator, who sees every tenant, until the
+// function it returns is called, which gives the id of the last message.
+func (w *world) follow() (position func() string) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	q, err := http.NewRequestWithContext(ctx, "GET", w.api+"/api/v1/stream", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	q.Header.Set("Authorization", "Bearer "+w.token)
+	resp, err := http.DefaultClient.Do(q)
+	if err != nil || resp.StatusCode != 200 {
+		w.t.Fatalf("the operator's stream: %v", err)
+	}
+	last := make(chan string, 1)
+	go func() { // ends with ctx
+		defer resp.Body.Close()
+		id := ""
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			if v, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
+				id = v
+			}
+		}
+		last <- id
+	}()
+	return func() string {
+		cancel()
+		id := <-last
+		if len(id) < 20 {
+			w.t.Fatalf("the operator's stream gave no position: %q", id)
+		}
+		return id
+	}
 }
 
 // dial spreads requests over the loopback network, so that the limits on
