@@ -1,9 +1,11 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/tenantwatch/tenantwatch/core/access"
@@ -138,5 +140,18 @@ func TestProveIsolation(t *testing.T) {
 	rec2 := ask{who: "cookie:admin", method: "POST", path: "/api/v1/keys", body: `{"name":"k","kind":"ingest"}`, header: map[string]string{"X-CSRF-Token": "csrf-cookie-analyst"}}.do(t, newWorld().server(t))
 	if rec2.Code != http.StatusForbidden {
 		t.Errorf("another session's CSRF token: %d", rec2.Code)
+	}
+}
+
+// TestPlainMessage: what a store says about bad input reaches the client once,
+// and without the names of operations and tenants around it.
+func TestPlainMessage(t *testing.T) {
+	theirs := errors.New("invalid input") // a store's own, which knows nothing of the API's
+	stored := fmt.Errorf("create webhook of beta: %w", fmt.Errorf("%w: %s", theirs, "the tenant has 20 webhooks"))
+	classified := fmt.Errorf("%w: %w", ErrInvalid, stored)
+	for _, err := range []error{stored, classified, fmt.Errorf("%w (%w)", classified, stored), fmt.Errorf("reading: %w", fmt.Errorf("%w: the tenant has 20 webhooks", ErrInvalid))} {
+		if got := plainMessage(err); strings.Contains(got, "beta") || strings.Count(got, "20 webhooks") != 1 {
+			t.Errorf("%v: %q", err, got)
+		}
 	}
 }

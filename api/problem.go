@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -115,12 +116,20 @@ func (s *Server) toProblem(err error) (p *problem, internal bool) {
 }
 
 // plainMessage is the innermost text of an error about bad input, without the
-// names of operations around it.
+// names of operations around it, nor the "invalid input" of whoever made it.
 func plainMessage(err error) string {
 	for {
 		next := errors.Unwrap(err)
+		if many, ok := err.(interface{ Unwrap() []error }); ok {
+			if all := many.Unwrap(); len(all) > 0 {
+				next = all[len(all)-1] // what was classified comes last
+			}
+		}
 		if next == nil || errors.Is(next, ErrInvalid) && next.Error() == ErrInvalid.Error() {
 			return err.Error()
+		}
+		if text, ok := strings.CutPrefix(err.Error(), next.Error()+": "); ok {
+			return text
 		}
 		err = next
 	}
