@@ -82,25 +82,46 @@ func (c *Core) SeedDemo(ctx context.Context, tenants []tenant.ID, password Secre
 			return nil, fmt.Errorf("demo: %w", err)
 		}
 	}
+	// Who is there already is asked first: an insert that fails is an error in
+	// the database's log, and an operator would wonder.
+	known := map[string]bool{}
+	operators, err := c.Identity.Operators(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	for _, p := range operators {
+		known[p.Email] = true
+	}
 	for _, p := range []NewPerson{
 		{Email: "admin@tenantwatch.example", Name: "Ada Admin", Role: access.PlatformAdmin},
 		{Email: "analyst@tenantwatch.example", Name: "Ana Lyst", Role: access.SOCAnalyst, Tenants: tenants},
 		{Email: "reader@tenantwatch.example", Name: "Rea Der", Role: access.SOCReader, Tenants: tenants},
 	} {
 		p.Password = password
-		if _, err := c.Identity.CreateOperator(ctx, by, p); err != nil && !errors.Is(err, ErrExists) {
-			return nil, fmt.Errorf("demo: %w", err)
+		if !known[p.Email] {
+			if _, err := c.Identity.CreateOperator(ctx, by, p); err != nil && !errors.Is(err, ErrExists) {
+				return nil, fmt.Errorf("demo: %w", err)
+			}
 		}
 		out = append(out, DemoLogin{Email: p.Email, Password: password, Role: p.Role})
 	}
 	for _, id := range tenants {
+		users, err := c.Identity.Users(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("demo: %w", err)
+		}
+		for _, p := range users {
+			known[id.String()+"/"+p.Email] = true
+		}
 		for _, p := range []NewPerson{
 			{Email: "admin@" + id.String() + ".example", Name: "Administrator of " + id.String(), Role: access.TenantAdmin},
 			{Email: "auditor@" + id.String() + ".example", Name: "Auditor of " + id.String(), Role: access.TenantAuditor},
 		} {
 			p.Password = password
-			if _, err := c.Identity.CreateUser(ctx, by, id, p); err != nil && !errors.Is(err, ErrExists) {
-				return nil, fmt.Errorf("demo: %w", err)
+			if !known[id.String()+"/"+p.Email] {
+				if _, err := c.Identity.CreateUser(ctx, by, id, p); err != nil && !errors.Is(err, ErrExists) {
+					return nil, fmt.Errorf("demo: %w", err)
+				}
 			}
 			out = append(out, DemoLogin{Email: p.Email, Password: password, Role: p.Role, Tenant: id})
 		}

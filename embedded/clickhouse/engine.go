@@ -193,7 +193,11 @@ func (e *Engine) pump(r *os.File) {
 			e.mu.Lock()
 			e.last = text
 			e.mu.Unlock()
-			e.log.Warn("clickhouse engine", "line", text)
+			level := slog.LevelWarn
+			if strings.HasPrefix(text, "Logging ") { // says where its own log is, at every start
+				level = slog.LevelDebug
+			}
+			e.log.Log(context.Background(), level, "clickhouse engine", "line", text)
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return

@@ -247,6 +247,9 @@ func (s *Server) probe(ctx context.Context) error {
 
 // logLevel reads the severity that PostgreSQL puts in front.
 func logLevel(line string) slog.Level {
+	if strings.HasPrefix(line, "FATAL:  the database system is ") { // starting up, shutting down: said to our own probe
+		return slog.LevelDebug
+	}
 	for prefix, l := range map[string]slog.Level{
 		"LOG:": slog.LevelDebug, "DETAIL:": slog.LevelDebug, "HINT:": slog.LevelInfo, "STATEMENT:": slog.LevelDebug,
 		"NOTICE:": slog.LevelDebug, "INFO:": slog.LevelInfo, "WARNING:": slog.LevelWarn,
