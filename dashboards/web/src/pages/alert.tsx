@@ -101,7 +101,14 @@ function Loaded({ seen }: { seen: AlertWithTag }) {
             ))}
             <p className="dim num">
               {between(a.first_seen, a.last_seen, zone)} {zoneName(new Date(a.last_seen), zone)}
-              {length > 0 ? ` (${span(length)})` : ""} · <Time at={a.last_seen} /> · {plural(a.count, "event")}
+              {length > 0 ? ` (${span(length)})` : ""}
+              {Date.now() - Date.parse(a.last_seen) < 30 * 86_400_000 && (
+                <>
+                  {" "}
+                  · <Time at={a.last_seen} />
+                </>
+              )}{" "}
+              · {plural(a.count, "event")}
             </p>
           </div>
           <div className="bigscore" title={`Score ${a.score} of 100`}>
