@@ -44,6 +44,10 @@ const database = "tenantwatch"
 // startEmbedded starts the zero-install parts in order, each ready before the
 // next, and registers how they end.
 func (a *App) startEmbedded(ctx context.Context) (b backends, err error) {
+	lib, err := EngineLib(a.opts.Config.Engine.Lib)
+	if err != nil {
+		return b, fmt.Errorf("ClickHouse engine: %w", err) // before anything is made
+	}
 	dir := a.opts.Config.DataDir
 	if err := os.MkdirAll(dir, 0o711); err != nil { // #nosec G301 -- the unprivileged PostgreSQL user passes through it
 		return b, fmt.Errorf("data directory: %w", err)
@@ -75,7 +79,7 @@ func (a *App) startEmbedded(ctx context.Context) (b backends, err error) {
 	b.core = core.Config{DSN: pg.DSN("tenantwatch_service", database)}
 
 	a.progress("starting the ClickHouse engine")
-	eng, err := a.startEngine(ctx, filepath.Join(dir, "clickhouse"))
+	eng, err := a.startEngine(ctx, lib, filepath.Join(dir, "clickhouse"))
 	if err != nil {
 		return b, fmt.Errorf("ClickHouse engine: %w", err)
 	}
@@ -120,11 +124,7 @@ func (e *engine) dial(ctx context.Context, addr string) (net.Conn, error) {
 	return e.current.Load().Dial(ctx, addr)
 }
 
-func (a *App) startEngine(ctx context.Context, dir string) (*engine, error) {
-	lib, err := EngineLib(a.opts.Config.Engine.Lib)
-	if err != nil {
-		return nil, err
-	}
+func (a *App) startEngine(ctx context.Context, lib, dir string) (*engine, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
