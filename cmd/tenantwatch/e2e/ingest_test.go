@@ -93,7 +93,7 @@ func TestIntegrationRealLogs(t *testing.T) {
 		t.Errorf("no alert of %s among the first five names %s and %s", hour, address, account)
 	}
 	names("2017-03-30T15", "24.151.103.17", "elastic_user_0")
-	names("2017-04-06T20", "34.204.227.175", "empty name")
+	names("2017-04-06T20", "34.204.227.175", "empty")
 
 	// The same again: duplicates rise by exactly the events, nothing else moves.
 	i.pushFile(host, "?source=auth.log&year=2017", auth)

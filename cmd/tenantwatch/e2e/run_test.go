@@ -72,6 +72,11 @@ func TestIntegrationSideBySide(t *testing.T) {
 			t.Errorf("%s: a data directory was made although the port is busy", flag)
 		}
 	}
+	nowhere := dataDir(t)
+	refused("no engine library", []string{"engine", "no-such-lib"}, append(free, "--data-dir", nowhere, "--engine-lib", "/no-such-lib.so")...)
+	if _, err := os.Stat(nowhere); err == nil {
+		t.Error("a data directory was made although there is no engine")
+	}
 	refused("an unknown flag", []string{"--no-such-flag"}, "--no-such-flag")
 	// The refused ones have harmed nobody.
 	if !a.ready() || !b.ready() {
