@@ -147,9 +147,11 @@ export default function BandPlot({ plot, from, to }: Props) {
         <span className="key">
           <i className="k-exp" /> expected
         </span>
-        <span className="key">
-          <i className="k-band" /> usual range
-        </span>
+        {plot.points.some((x) => x.upper > x.lower) && (
+          <span className="key">
+            <i className="k-band" /> usual range
+          </span>
+        )}
         <span className="key">
           <i className="k-out" /> outside it
         </span>

@@ -76,7 +76,9 @@ export function WhatsNew({ a, multi }: { a: Alert; multi: boolean }) {
 export function Activity({ a, multi }: { a: Alert; multi: boolean }) {
   const may = useCan("events:read");
   const navigate = useNavigate();
-  const q = entityTerm(a.entity);
+  // A silence is a source's, told of its tenant: what matters are the events of that source.
+  const subject = (a.detectors[0]?.name === "silence" && a.related.find((r) => r.type === "source")) || a.entity;
+  const q = entityTerm(subject);
   const tenant = multi ? a.tenant_id : undefined;
   const end = Math.ceil((Date.parse(a.last_seen) + 1) / 3_600_000) * 3_600_000;
   const range = { from: new Date(end - 7 * DAY).toISOString(), to: new Date(end).toISOString() };
@@ -86,7 +88,7 @@ export function Activity({ a, multi }: { a: Alert; multi: boolean }) {
     <section className="panel">
       <header>
         <h2>
-          Events of <Txt value={a.entity.id} title="" />
+          Events of <Txt value={subject.id} title="" />
         </h2>
         <span className="dim">7 days up to this alert</span>
         <span className="grow" />
