@@ -114,7 +114,7 @@ func (p prover) fire(r request, sent string) (int, string, []byte) {
 	p.n.requests++
 	if found := p.w.leaks(p.c, h, body, sent); len(found) > 0 {
 		p.n.leaks++
-		p.w.t.Errorf("LEAK %v: %d shows %v\n%s", r, status, found, body)
+		p.w.t.Errorf("LEAK %v: %d shows %v\n%.1000s", r, status, found, body)
 	}
 	if status >= 500 {
 		p.w.t.Errorf("%v: %d %s", r, status, body)
@@ -137,11 +137,23 @@ func (p prover) pair(kind *int, foreign, missing string, with func(*request, str
 	}
 	if ta != tb {
 		p.n.differs++
-		p.w.t.Errorf("TOLD APART %v:\n--- foreign\n%s\n--- missing\n%s", a, ta, tb)
+		x, y := firstDifference(ta, tb)
+		p.w.t.Errorf("TOLD APART %v: %d and %d, first in\nforeign: %s\nmissing: %s", a, sa, sb, x, y)
 	}
 	if sa >= 400 {
 		p.n.refused++
 	}
+}
+
+// firstDifference is the first line in which two answers differ.
+func firstDifference(a, b string) (string, string) {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range min(len(x), len(y)) {
+		if x[i] != y[i] {
+			return fmt.Sprintf("%.500s", x[i]), fmt.Sprintf("%.500s", y[i])
+		}
+	}
+	return fmt.Sprintf("%d lines", len(x)), fmt.Sprintf("%d lines", len(y))
 }
 
 // like is an id of the same form that does not exist.

@@ -98,6 +98,7 @@ func (w *world) once(r request) (int, http.Header, []byte) {
 // endpoint was tried.
 var (
 	requestIDs = regexp.MustCompile(`urn:request:[0-9a-f-]{36}`)
+	clock      = regexp.MustCompile(`-\d{8}-\d{6}\.`) // in an export's file name
 	moving     = regexp.MustCompile(`"(last_used_at|failing_since|failures|attempts|finished_at|updated_at)":("[^"]*"|null|\d+)`)
 )
 
@@ -116,7 +117,7 @@ func same(status int, h http.Header, body []byte, sent string) string {
 	}
 	var lines []string
 	for _, k := range slices.Sorted(maps.Keys(h)) {
-		lines = append(lines, k+": "+strings.Join(h[k], ", "))
+		lines = append(lines, k+": "+clock.ReplaceAllString(strings.Join(h[k], ", "), "-TIME."))
 	}
 	return fmt.Sprintf("%d\n%s\n%s", status, strings.Join(lines, "\n"), text)
 }
