@@ -92,6 +92,16 @@ func (w *win) note(e *event.Event) {
 
 // decide raises, folds or lets be.
 func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *event.Event, by *episode) {
+	top := strongest(w.det)
+	if w.state == below && w.raw[top] <= findingP {
+		// What an open alert on another entity of the event is about is told
+		// there. Left below, it would teach the stream that attacks are usual.
+		for _, o := range all {
+			if o != nil && o != n && o.ep != nil && o.ep.parts&(1<<top) != 0 {
+				w.state = folded
+			}
+		}
+	}
 	if w.p > baseline.MaxP {
 		return
 	}
@@ -111,7 +121,6 @@ func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *
 		by.relate(n.public())
 		return
 	}
-	top := strongest(w.det)
 	for _, o := range all {
 		if o != nil && o != n && o.ep != nil && o.ep.parts&(1<<top) != 0 {
 			w.state = folded
