@@ -117,9 +117,9 @@ export default function Alerts() {
     const all: Column<Alert>[] = [
       { id: "severity", header: "Severity", width: "92px", cell: (a) => <SeverityMark value={a.severity} /> },
       { id: "score", header: "Score", width: "52px", align: "right", cell: (a) => <Score value={a.score} /> },
-      { id: "what", header: "What happened", width: "minmax(220px, 3fr)", cell: (a) => <What a={a} /> },
-      { id: "entity", header: "Entity", width: "minmax(120px, 1.4fr)", cell: (a) => <EntityMark value={a.entity} /> },
-      { id: "count", header: "Events", width: "64px", align: "right", cell: (a) => <span className="num">{count(a.count)}</span> },
+      { id: "what", header: "What happened", width: "minmax(160px, 3fr)", cell: (a) => <What a={a} /> },
+      { id: "entity", header: "Entity", width: "minmax(90px, 1.4fr)", cell: (a) => <EntityMark value={a.entity} /> },
+      { id: "count", header: "Events", width: "64px", align: "right", wide: true, cell: (a) => <span className="num">{count(a.count)}</span> },
       { id: "raised", header: "Raised", width: "92px", cell: (a) => <Time at={a.raised_at_event_time} /> },
       { id: "status", header: "Status", width: "104px", cell: (a) => <StatusMark value={a.triage.status} verdict={a.triage.verdict} /> },
     ];
@@ -127,7 +127,7 @@ export default function Alerts() {
       all.splice(4, 0, {
         id: "tenant",
         header: "Tenant",
-        width: "minmax(90px, .55fr)",
+        width: "minmax(72px, .55fr)",
         cell: (a) => (
           <span className="row" style={{ gap: 6 }}>
             <TenantMark id={a.tenant_id} />

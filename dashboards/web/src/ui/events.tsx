@@ -44,9 +44,9 @@ export const eventColumns: Column<Event>[] = [
   },
   { id: "outcome", header: "Outcome", width: "84px", cell: (e) => <OutcomeMark value={e.outcome} /> },
   { id: "actor", header: "Actor", width: "minmax(120px, 1.2fr)", cell: (e) => (e.actor ? <Txt value={e.actor} className="cut" /> : dash) },
-  { id: "resource", header: "Resource", width: "minmax(120px, 1.5fr)", cell: (e) => (e.resource ? <Txt value={e.resource} className="cut" /> : dash) },
+  { id: "resource", header: "Resource", width: "minmax(120px, 1.5fr)", wide: true, cell: (e) => (e.resource ? <Txt value={e.resource} className="cut" /> : dash) },
   { id: "src", header: "From", width: "minmax(152px, .9fr)", cell: (e) => (e.src_ip ? <Txt value={origin(e)} mono className="cut" /> : dash) },
-  { id: "status", header: "Status", width: "52px", align: "right", cell: (e) => (e.status ? <span className="num">{e.status}</span> : dash) },
+  { id: "status", header: "Status", width: "52px", align: "right", wide: true, cell: (e) => (e.status ? <span className="num">{e.status}</span> : dash) },
 ];
 
 /** The same in the narrower place beside an alert's details. */

@@ -15,6 +15,8 @@ export interface Column<T> {
   /** A CSS grid track, e.g. "90px" or "minmax(160px, 2fr)". */
   width: string;
   align?: "right";
+  /** Left out on screens of less than 1180 px. */
+  wide?: boolean;
   cell: (row: T) => ReactNode;
 }
 
@@ -43,7 +45,9 @@ const features = tableFeatures({});
 const id = (s: string) => `r-${s.replace(/[^\w-]/g, "_")}`;
 
 export function DataTable<T extends object>(p: Props<T>) {
-  const { rows, columns, rowKey, active, hasMore, loadingMore, loadMore } = p;
+  const { rows, rowKey, active, hasMore, loadingMore, loadMore } = p;
+  const small = useMediaQuery("(max-width: 1180px)", matchMedia("(max-width: 1180px)").matches);
+  const columns = useMemo(() => (small ? p.columns.filter((c) => !c.wide) : p.columns), [p.columns, small]);
   const box = useRef<HTMLDivElement>(null);
   const narrow = useMediaQuery("(max-width: 760px)", matchMedia("(max-width: 760px)").matches) && p.compact !== undefined;
   const height = narrow ? (p.compactHeight ?? 84) : (p.rowHeight ?? 44);
