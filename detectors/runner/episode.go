@@ -70,10 +70,11 @@ func (l *lane) raise(r *Runner, n *entity, all []*entity, w *win, slot int, p fl
 	}
 	n.risk.Add(hourOf(e.Time), p, riskHalf)
 	ep.refresh(r, l, n, max(0, slot))
+	// The count is of occurrences; what a detector observed may be bytes.
 	ep.count = float64(e.Count)
 	for i := range ep.part {
 		if ep.parts&(1<<i) != 0 {
-			ep.count = max(ep.count, w.count[i], ep.part[i].X.Observed)
+			ep.count = max(ep.count, w.count[i])
 		}
 	}
 	ep.emit(r, l, alert.Raised)
