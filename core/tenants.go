@@ -109,11 +109,15 @@ func (t *Tenants) Create(ctx context.Context, by access.Actor, id tenant.ID, nam
 
 // Ensure is Create that takes an existing tenant as it is; created tells which.
 func (t *Tenants) Ensure(ctx context.Context, by access.Actor, id tenant.ID, name string) (out Tenant, created bool, err error) {
+	// Asked first, because a refused insert is an error in the database's log.
+	if out, err = t.Get(ctx, id); !errors.Is(err, ErrNotFound) {
+		return out, false, err
+	}
 	out, err = t.Create(ctx, by, id, name)
 	if !errors.Is(err, ErrExists) {
 		return out, err == nil, err
 	}
-	out, err = t.Get(ctx, id)
+	out, err = t.Get(ctx, id) // somebody was quicker
 	return out, false, err
 }
 
