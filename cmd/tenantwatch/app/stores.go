@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/api"
@@ -22,7 +23,11 @@ func classify(err error) error {
 		{eventstore.ErrField, api.ErrInvalid}, {eventstore.ErrNotReady, api.ErrUnavailable},
 	} {
 		if errors.Is(err, p.from) {
-			return fmt.Errorf("%w: %w", p.to, err)
+			if err.Error() == p.from.Error() {
+				return p.to
+			}
+			// The message is shown to people, once.
+			return fmt.Errorf("%w: %s", p.to, strings.TrimPrefix(err.Error(), p.from.Error()+": "))
 		}
 	}
 	return nil
