@@ -89,19 +89,9 @@ func (a *cmdline) ingest(c *cobra.Command, f ingestFlags, paths []string) error 
 	if err != nil {
 		return usageError("--tenant: %w", err)
 	}
-	zone := time.UTC
-	if f.tz != "" {
-		if zone, err = time.LoadLocation(f.tz); err != nil {
-			return usageError("--tz %q is no time zone: want a name such as Europe/Berlin", f.tz)
-		}
-	}
-	if err := parse.CheckFormat(f.format); err != nil {
-		return usageError("--format: %w", err)
-	}
-	for _, p := range paths { // a typing mistake is said before anything is made
-		if st, err := os.Stat(p); p != file.Stdin && (err != nil || st.IsDir()) {
-			return usageError("%s: no such file", p)
-		}
+	zone, err := checkInput(f.format, f.tz, paths)
+	if err != nil {
+		return err
 	}
 	r, err := a.remote(c)
 	if err != nil {
@@ -148,6 +138,31 @@ func (a *cmdline) ingest(c *cobra.Command, f ingestFlags, paths []string) error 
 		return &exitError{exitPartial, fmt.Errorf("%d lines were quarantined", total.Quarantined)}
 	}
 	return nil
+}
+
+// checkInput checks what commands that read logs share, so that a typing
+// mistake is said before anything is made. zone is UTC when tz is empty.
+func checkInput(format, tz string, paths []string) (zone *time.Location, err error) {
+	zone = time.UTC
+	if tz != "" {
+		if zone, err = time.LoadLocation(tz); err != nil {
+			return nil, usageError("--tz %q is no time zone: want a name such as Europe/Berlin", tz)
+		}
+	}
+	if err := parse.CheckFormat(format); err != nil {
+		return nil, usageError("--format: %w", err)
+	}
+	stdin := 0
+	for _, p := range paths {
+		if p == file.Stdin {
+			if stdin++; stdin > 1 {
+				return nil, usageError("- is named twice: standard input can be read once")
+			}
+		} else if st, err := os.Stat(p); err != nil || st.IsDir() {
+			return nil, usageError("%s: no such file", p)
+		}
+	}
+	return zone, nil
 }
 
 func ensureTenant(ctx context.Context, r *remote, id tenant.ID, create bool) (created bool, err error) {

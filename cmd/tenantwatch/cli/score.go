@@ -67,28 +67,14 @@ func (a *cmdline) scoreEvents(f scoreFlags, paths []string) error {
 	if f.tenant == "" {
 		return usageError("--tenant is empty")
 	}
-	if err := parse.CheckFormat(f.format); err != nil {
-		return usageError("--format: %w", err)
-	}
-	zone := time.UTC
-	if f.tz != "" {
-		var err error
-		if zone, err = time.LoadLocation(f.tz); err != nil {
-			return usageError("--tz %q is no time zone: want a name such as Europe/Berlin", f.tz)
-		}
+	zone, err := checkInput(f.format, f.tz, paths)
+	if err != nil {
+		return err
 	}
 	o := parse.Options{Tenant: tenant.Verbatim(f.tenant), TenantKey: true, Format: f.format, Now: time.Now(), Year: f.year, Zone: zone}
 	var bad uint64
 	var files []offline.Events
-	stdin := 0
 	for _, p := range paths {
-		if p == file.Stdin {
-			if stdin++; stdin > 1 {
-				return usageError("- is named twice: standard input can be read once")
-			}
-		} else if st, err := os.Stat(p); err != nil || st.IsDir() {
-			return usageError("%s: no such file", p)
-		}
 		files = append(files, func(yield func(event.Event, error) bool) {
 			first := uint64(0)
 			sum, err := file.Read(p, a.In, o, parse.Handler{
