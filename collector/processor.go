@@ -18,6 +18,13 @@ const (
 	DefaultBatchBytes  = 1 << 20
 )
 
+// linger is how long a record of a slow stream waits for company.
+const linger = 250 * time.Millisecond
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
 // ProcessorOptions set up a Processor.
 type ProcessorOptions struct {
 	Sink Sink // required
@@ -132,7 +139,23 @@ func (p *Processor) Process(ctx context.Context, r io.Reader, s Stream) (Result,
 		}
 		return nil
 	}
-	sum, err := parse.Stream(r, parse.Options{
+	// A slow sender must not keep events waiting for company: what is older
+	// than linger goes out when the parser asks for more.
+	var oldest time.Time
+	slow := readerFunc(func(b []byte) (int, error) {
+		if len(cur.d.Events)+len(cur.d.Quarantined) == 0 {
+			oldest = time.Time{}
+		} else if oldest.IsZero() {
+			oldest = time.Now()
+		} else if time.Since(oldest) > linger {
+			oldest = time.Time{}
+			if err := flush(); err != nil {
+				return 0, err
+			}
+		}
+		return r.Read(b)
+	})
+	sum, err := parse.Stream(slow, parse.Options{
 		Tenant: s.Tenant, Source: s.Source, DefaultSource: s.DefaultSource, Format: s.Format,
 		Now: s.Now, Year: s.Year, Zone: s.Zone,
 	}, parse.Handler{

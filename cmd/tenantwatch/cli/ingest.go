@@ -266,6 +266,11 @@ func (a *cmdline) push(ctx context.Context, r *remote, key string, q url.Values,
 	}
 	defer in.Close() //nolint:errcheck // read only
 	var body io.Reader = in
+	if path == file.Stdin {
+		p := newPulse(in)
+		defer p.stop()
+		body = p
+	}
 	if isTerminal(a.Err) && path != file.Stdin {
 		size := int64(-1) // of a compressed file nobody knows how much it holds
 		if st, err := os.Stat(path); err == nil && !strings.HasSuffix(path, "z") && !strings.HasSuffix(path, "zst") {
