@@ -174,7 +174,11 @@ func (w *Worker) start(ctx context.Context, slots *slots, running *sync.WaitGrou
 		if n == 0 {
 			continue
 		}
-		due, err := w.o.Core.Webhooks.Claim(ctx, w.owner, w.o.Now(), w.lease(), n, failing)
+		// Not broken off by a shutdown: a claim whose answer is lost would keep
+		// its endpoints leased to nobody.
+		cctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		due, err := w.o.Core.Webhooks.Claim(cctx, w.owner, w.o.Now(), w.lease(), n, failing)
+		cancel()
 		if err != nil {
 			return err
 		}
