@@ -13,11 +13,12 @@ const module = "github.com/tenantwatch/tenantwatch/"
 
 // leaves may be imported by everybody and import only each other.
 var leaves = map[string][]string{
-	"core/tenant":     nil,
-	"core/access":     {"core/tenant"},
-	"pipeline/event":  {"core/tenant"},
-	"pipeline/query":  {"core/tenant", "pipeline/event"},
-	"detectors/alert": {"core/tenant"},
+	"core/tenant":      nil,
+	"core/access":      {"core/tenant"},
+	"pipeline/event":   {"core/tenant"},
+	"pipeline/query":   {"core/tenant", "pipeline/event"},
+	"detectors/alert":  {"core/tenant"},
+	"detectors/policy": nil,
 }
 
 // onlyHere names the one package (or tree) that may import a dependency.
