@@ -19,6 +19,7 @@ var leaves = map[string][]string{
 	"pipeline/query":   {"core/tenant", "pipeline/event"},
 	"detectors/alert":  {"core/tenant"},
 	"detectors/policy": nil,
+	"core/egress":      nil,
 }
 
 // onlyHere names the one package (or tree) that may import a dependency.

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenantwatch/tenantwatch/core"
+	"github.com/tenantwatch/tenantwatch/core/egress"
 )
 
 // Options is what New needs; only Core is required.
@@ -60,7 +61,7 @@ type Options struct {
 // Worker sends.
 type Worker struct {
 	o       Options
-	client  *http.Client
+	out     *egress.Egress
 	owner   string
 	wake    chan struct{}
 	metrics *metrics
@@ -98,10 +99,9 @@ func New(o Options) (*Worker, error) {
 	if o.Concurrency < 2 || o.Timeout < 0 || o.Poll < 0 || o.FirstPause < 0 || o.LongestPause < o.FirstPause || o.GiveUpAfter < 0 || o.MinTries < 1 {
 		return nil, errors.New("delivery: Concurrency must be at least 2, MinTries at least 1, times positive, LongestPause at least FirstPause")
 	}
-	for _, p := range o.AllowNetworks {
-		if !p.IsValid() {
-			return nil, errors.New("delivery: AllowNetworks holds an invalid network")
-		}
+	out, err := egress.New(egress.Options{AllowNetworks: o.AllowNetworks, RootCAs: o.RootCAs, Timeout: o.Timeout})
+	if err != nil {
+		return nil, fmt.Errorf("delivery: %w", err)
 	}
 	m, err := newMetrics(o.Metrics)
 	if err != nil {
@@ -109,7 +109,7 @@ func New(o Options) (*Worker, error) {
 	}
 	host, _ := os.Hostname()
 	return &Worker{
-		o: o, client: newClient(o), metrics: m, wake: make(chan struct{}, 1),
+		o: o, out: out, metrics: m, wake: make(chan struct{}, 1),
 		owner: host + "/" + strconv.Itoa(os.Getpid()) + "/" + uuid.NewString(),
 	}, nil
 }
@@ -136,7 +136,7 @@ func (w *Worker) Wake() {
 // Run sends until ctx is done; attempts under way are broken off then, and
 // made again by whoever comes next.
 func (w *Worker) Run(ctx context.Context) error {
-	defer w.client.CloseIdleConnections()
+	defer w.out.CloseIdleConnections()
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -248,13 +248,13 @@ func (w *Worker) attempt(ctx context.Context, owed core.Owed, e core.Endpoint, m
 	if err != nil {
 		return core.Tried{}, err
 	}
-	t := core.Tried{Seq: m.Seq, At: at, Status: a.status, Latency: a.latency, Error: a.err, Answer: a.body, LeaseUntil: w.lease()}
+	t := core.Tried{Seq: m.Seq, At: at, Status: a.Status, Latency: a.Latency, Error: a.Err, Answer: string(a.Body[:min(len(a.Body), keptAnswer)]), LeaseUntil: w.lease()}
 	now := w.o.Now()
 	switch {
-	case a.err == "":
+	case a.Err == "":
 		t.Outcome = core.Delivered
 		return t, nil
-	case a.status == http.StatusGone:
+	case a.Status == http.StatusGone:
 		t.Outcome = core.Gone
 		return t, nil
 	}
@@ -270,11 +270,11 @@ func (w *Worker) attempt(ctx context.Context, owed core.Owed, e core.Endpoint, m
 		t.Outcome, t.DeadBefore = core.GiveUp, now.Add(-w.o.GiveUpAfter)
 	}
 	t.NextAttempt = now.Add(w.pause(owed.Failures))
-	if latest := now.Add(maxRetryAfter); a.retryAfter.After(latest) {
-		a.retryAfter = latest
+	if latest := now.Add(maxRetryAfter); a.RetryAfter.After(latest) {
+		a.RetryAfter = latest
 	}
-	if a.retryAfter.After(t.NextAttempt) {
-		t.NextAttempt = a.retryAfter
+	if a.RetryAfter.After(t.NextAttempt) {
+		t.NextAttempt = a.RetryAfter
 	}
 	return t, nil
 }
