@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tenantwatch/tenantwatch/api/internal/rest"
+	"github.com/tenantwatch/tenantwatch/pipeline/event"
 )
 
 // ListQuarantine pages through the lines no parser could take.
@@ -47,6 +48,10 @@ func (h *handlers) GetIngestAccounting(ctx context.Context, r rest.GetIngestAcco
 	out := rest.GetIngestAccounting200JSONResponse{TenantId: k.one.String(), Sources: []rest.SourceCounts{}}
 	slices.SortFunc(sources, func(a, b SourceAccount) int { return strings.Compare(a.Source, b.Source) })
 	for _, a := range sources {
+		if a.Source == event.TrailSource { // nobody sent these
+			out.Trail = int64(a.Stored)
+			continue
+		}
 		c := rest.SourceCounts{Source: a.Source, Stored: int64(a.Stored), Occurrences: int64(a.Occurrences), Duplicates: int64(a.Duplicates), Quarantined: int64(a.Quarantined), First: ptr(a.First), Last: ptr(a.Last)}
 		out.Sources = append(out.Sources, c)
 		out.Stored += c.Stored

@@ -53,6 +53,9 @@ func (h *handlers) ListAlerts(ctx context.Context, r rest.ListAlertsRequestObjec
 		return nil, err
 	}
 	for _, a := range page.Items {
+		if err := h.s.saw(ctx, k, a.Tenant); err != nil {
+			return nil, err
+		}
 		out.Items = append(out.Items, rest.NewAlertView(a.Alert, triageView(a.Triage), false))
 	}
 	out.Next, out.Total = next(h.s, k, page.Next), page.Total
@@ -107,7 +110,11 @@ func (h *handlers) alert(ctx context.Context, k *call, id string) (StoredAlert, 
 	if k.empty() {
 		return StoredAlert{}, notFound()
 	}
-	return h.s.opts.Alerts.Get(ctx, k.scope, id)
+	a, err := h.s.opts.Alerts.Get(ctx, k.scope, id)
+	if err == nil {
+		err = h.s.saw(ctx, k, a.Tenant)
+	}
+	return a, err
 }
 
 // matches compares a list of ETags with the current one; weak says whether a

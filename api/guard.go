@@ -27,6 +27,7 @@ type call struct {
 	// one, unless the operation reads the whole set.
 	scope []tenant.ID
 	one   tenant.ID
+	seen  []tenant.ID // whose trail says that this request read
 	gin   *gin.Context
 }
 
@@ -64,6 +65,11 @@ func (s *Server) guard(r Route, op *operation) gin.HandlerFunc {
 		}
 		k := &call{route: r}
 		if err := s.admit(c, k, op); err != nil {
+			s.noteDenied(c, k, err)
+			s.fail(c, err)
+			return
+		}
+		if err := s.noteNarrowed(c, k); err != nil {
 			s.fail(c, err)
 			return
 		}

@@ -32,8 +32,11 @@ func (h *handlers) ListKeys(ctx context.Context, r rest.ListKeysRequestObject) (
 	key := func(k KeyInfo) string { return newestFirst(k.CreatedAt, k.ID) }
 	slices.SortFunc(all, func(a, b KeyInfo) int { return strings.Compare(key(a), key(b)) })
 	page, last := cut(all, key, after, pageSize(r.Params.Limit))
-	for _, k := range page {
-		out.Items = append(out.Items, keyView(k))
+	for _, key := range page {
+		if err := h.s.saw(ctx, k, key.Tenant); err != nil {
+			return nil, err
+		}
+		out.Items = append(out.Items, keyView(key))
 	}
 	out.Next = next(h.s, k, last)
 	return out, nil

@@ -42,6 +42,7 @@ type Options struct {
 	Tenants  Tenants
 	Keys     Keys
 	Webhooks Webhooks
+	Trail    Trail
 
 	// Classify turns a store's error into one of this package's, or nil.
 	Classify func(error) error
@@ -93,7 +94,7 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	var missing []error
 	for name, absent := range map[string]bool{"Auth": o.Auth == nil, "Alerts": o.Alerts == nil, "Events": o.Events == nil, "Findings": o.Findings == nil,
-		"Tenants": o.Tenants == nil, "Keys": o.Keys == nil, "Webhooks": o.Webhooks == nil} {
+		"Tenants": o.Tenants == nil, "Keys": o.Keys == nil, "Webhooks": o.Webhooks == nil, "Trail": o.Trail == nil} {
 		if absent {
 			missing = append(missing, fmt.Errorf("api: option %s is missing", name))
 		}

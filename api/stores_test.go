@@ -384,3 +384,17 @@ func readAll(t testing.TB, r io.Reader) string {
 	}
 	return string(b)
 }
+
+type worldTrail world
+
+func (w *worldTrail) Note(_ context.Context, by access.Principal, ids []tenant.ID, n Noted) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(ids) == 0 {
+		ids = []tenant.ID{{}}
+	}
+	for _, id := range ids {
+		w.noted = append(w.noted, noted{by.ID, id, n})
+	}
+	return w.trailErr
+}

@@ -33,6 +33,9 @@ func (h *handlers) ListWebhooks(ctx context.Context, r rest.ListWebhooksRequestO
 	slices.SortFunc(all, func(a, b WebhookInfo) int { return strings.Compare(key(a), key(b)) })
 	page, last := cut(all, key, after, pageSize(r.Params.Limit))
 	for _, w := range page {
+		if err := h.s.saw(ctx, k, w.Tenant); err != nil {
+			return nil, err
+		}
 		out.Items = append(out.Items, webhookView(w))
 	}
 	out.Next = next(h.s, k, last)
@@ -101,6 +104,9 @@ func (h *handlers) ListDeliveries(ctx context.Context, r rest.ListDeliveriesRequ
 		return nil, err
 	}
 	out := rest.ListDeliveries200JSONResponse{Items: []rest.Delivery{}}
+	if err := h.s.saw(ctx, k, id); err != nil {
+		return nil, err
+	}
 	for _, d := range list {
 		out.Items = append(out.Items, rest.Delivery{WebhookId: r.Id, AlertId: d.AlertID, Revision: int64(d.Revision), Seq: int64(d.Seq),
 			Status: rest.DeliveryStatus(d.State), Attempts: int64(d.Attempts), CreatedAt: d.CreatedAt.UTC(), FinishedAt: ptr(d.FinishedAt),

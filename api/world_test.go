@@ -38,9 +38,18 @@ type world struct {
 	tokens   map[string]access.Principal
 	sessions map[string]access.Principal
 	subs     map[chan Growth]context.Context
+	noted    []noted
+	trailErr error
 	calls    int   // of anything that creates
 	broken   error // answered by Events.Search when set
 	brokenAt int   // and by how many searches later
+}
+
+// noted is one line of the world's trail.
+type noted struct {
+	by string
+	of tenant.ID
+	Noted
 }
 
 var (
@@ -100,7 +109,7 @@ func newWorld() *world {
 func (w *world) server(t testing.TB, change ...func(*Options)) *Server {
 	t.Helper()
 	o := Options{Auth: (*worldAuth)(w), Alerts: (*worldAlerts)(w), Events: (*worldEvents)(w), Findings: (*worldFindings)(w), Tenants: (*worldTenants)(w),
-		Keys: (*worldKeys)(w), Webhooks: (*worldWebhooks)(w), CursorKey: bytes.Repeat([]byte{7}, 32), AlertBudget: 5,
+		Keys: (*worldKeys)(w), Webhooks: (*worldWebhooks)(w), Trail: (*worldTrail)(w), CursorKey: bytes.Repeat([]byte{7}, 32), AlertBudget: 5,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }, Limits: Limits{RequestsPerSec: 1e6, SignInsPerMinute: 1e6}}
 	for _, c := range change {
 		c(&o)

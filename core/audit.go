@@ -15,7 +15,8 @@ import (
 
 // AuditEntry is one line of a trail: who did what, when, to what.
 type AuditEntry struct {
-	ID     string          `json:"id"` // UUIDv7: newer ids sort after older ones
+	Tenant tenant.ID       `json:"tenant_id"` // zero in the operator's own trail
+	ID     string          `json:"id"`        // UUIDv7: newer ids sort after older ones
 	Time   time.Time       `json:"time"`
 	Actor  access.Actor    `json:"actor"`
 	Action string          `json:"action"` // e.g. session.start, key.revoke, alert.triage
@@ -25,7 +26,10 @@ type AuditEntry struct {
 
 // Audit is the trail of what people and keys did; core itself writes it, in
 // the transaction of the deed.
-type Audit struct{ c *Core }
+type Audit struct {
+	c     *Core
+	notes notes
+}
 
 const auditInsert = ` (id, actor_kind, actor_id, actor_name, action, target, detail) values ($1, $2, $3, $4, $5, $6, $7)`
 
@@ -74,38 +78,51 @@ func (a *Audit) Record(ctx context.Context, id tenant.ID, by access.Actor, actio
 // List reads a tenant's trail, newest first, from before the entry with id
 // before (empty: from the newest).
 func (a *Audit) List(ctx context.Context, id tenant.ID, before string, limit int) (out []AuditEntry, err error) {
+	whose, err := a.c.owners(ctx, []tenant.ID{id})
+	if err != nil {
+		return nil, wrap(err, "audit trail of %s", id)
+	}
 	err = a.c.InTenantRead(ctx, id, func(tx pgx.Tx) error {
-		out, err = auditPage(ctx, tx, "audit_log", before, limit)
+		out, err = auditPage(ctx, tx, "audit_log", "tenant_id::text", whose, before, limit)
 		return err
 	})
+	if err != nil {
+		out = nil
+	}
 	return out, wrap(err, "audit trail of %s", id)
 }
 
 // ListOperator reads the operator's trail.
 func (a *Audit) ListOperator(ctx context.Context, before string, limit int) (out []AuditEntry, err error) {
 	err = a.c.InPlatform(ctx, OpOperators, func(tx pgx.Tx) error {
-		out, err = auditPage(ctx, tx, "operator_audit", before, limit)
+		out, err = auditPage(ctx, tx, "operator_audit", "''", owners{"": tenant.ID{}}, before, limit)
 		return err
 	})
 	return out, wrap(err, "operator's audit trail")
 }
 
-func auditPage(ctx context.Context, tx pgx.Tx, table, before string, limit int) ([]AuditEntry, error) {
+// auditPage reads one page of a trail; each row has to be of one of whose.
+func auditPage(ctx context.Context, tx pgx.Tx, table, owner string, whose owners, before string, limit int) ([]AuditEntry, error) {
 	if before != "" {
 		if _, err := uuid.Parse(before); err != nil {
 			return nil, invalid("cursor %q is no entry's id", before)
 		}
 	}
-	rows, err := tx.Query(ctx, `select id::text, at, actor_kind, actor_id, actor_name, action, target, detail from `+table+`
+	rows, err := tx.Query(ctx, `select `+owner+`, id::text, at, actor_kind, actor_id, actor_name, action, target, detail from `+table+`
 		where ($1 = '' or id < nullif($1, '')::uuid) order by id desc limit $2`, before, clampLimit(limit))
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (AuditEntry, error) {
 		var e AuditEntry
+		var owner string
 		var detail []byte
-		err := row.Scan(&e.ID, &e.Time, &e.Actor.Kind, &e.Actor.ID, &e.Actor.Name, &e.Action, &e.Target, &detail)
+		if err := row.Scan(&owner, &e.ID, &e.Time, &e.Actor.Kind, &e.Actor.ID, &e.Actor.Name, &e.Action, &e.Target, &detail); err != nil {
+			return e, err
+		}
 		e.Detail = detail
+		var err error
+		e.Tenant, err = whose.of(owner)
 		return e, err
 	})
 }

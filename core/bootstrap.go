@@ -50,13 +50,12 @@ func (c *Core) Bootstrap(ctx context.Context, email string, password Secret, tok
 
 func (i *Identity) firstAdmin(ctx context.Context) (p Person, err error) {
 	err = i.c.InPlatform(ctx, OpOperators, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select id::text, email, name, role, status = 'disabled', coalesce(locked_until, '0001-01-01Z'),
-			coalesce(last_sign_in_at, '0001-01-01Z'), created_at from operators
+		rows, err := tx.Query(ctx, `select '', `+personColumns+` from operators
 			where role = 'platform_admin' and status = 'active' order by created_at limit 1`)
 		if err != nil {
 			return err
 		}
-		p, err = pgx.CollectExactlyOneRow(rows, scanPerson)
+		p, err = pgx.CollectExactlyOneRow(rows, scanOperator)
 		return err
 	})
 	return p, wrap(err, "first platform_admin")

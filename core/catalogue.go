@@ -42,22 +42,25 @@ const (
 // CheckCatalogue, and so does a grant that is.
 var tables = map[string]Table{
 	"tenants":          {PlatformTable, "the list of tenants itself", grants(rolePlatform, "insert", "select", "update")},
-	"operators":        {PlatformTable, "people of the operator", grants(rolePlatform, "insert", "select", "update")},
+	"operators":        {PlatformTable, "people of the operator", grants(rolePlatform, "delete", "insert", "select", "update")},
 	"operator_grants":  {PlatformTable, "which tenants an operator's person sees", grants(rolePlatform, "delete", "insert", "select")},
 	"operator_tokens":  {PlatformTable, "tokens of the operator's people", grants(rolePlatform, "insert", "select", "update")},
-	"operator_audit":   {PlatformTable, "what the operator's people did that concerns no one tenant", grants(rolePlatform, "insert", "select")},
+	"operator_audit":   {PlatformTable, "what the operator's people did that concerns no one tenant", grants(rolePlatform, "insert", "select", "update(relayed_at)")},
 	"sessions":         {PlatformTable, "a cookie is resolved before any tenant is known", grants(rolePlatform, "delete", "insert", "select", "update")},
 	"goose_db_version": {PlatformTable, "which migrations ran", grants(rolePlatform, "select")},
 
-	"users": {TenantTable, "", grants(roleTenant, "insert", "select", "update").
+	"users": {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").
 		and(rolePlatform, "select(created_at)", "select(email)", "select(failures)", "select(id)", "select(locked_until)",
-			"select(name)", "select(password_hash)", "select(role)", "select(status)", "select(tenant_id)")},
+			"select(must_change)", "select(name)", "select(oidc_issuer)", "select(oidc_subject)", "select(password_hash)", "select(recovery_codes)",
+			"select(role)", "select(status)", "select(tenant_id)", "select(totp_secret)", "select(totp_since)", "select(totp_step)")},
 	"api_keys": {TenantTable, "", grants(roleTenant, "insert", "select", "update").
 		and(roleGranted, "select(created_at)", "select(created_by)", "select(expires_at)", "select(id)", "select(kind)",
-			"select(last_used_at)", "select(name)", "select(revoked_at)", "select(role)", "select(scopes)", "select(tenant_id)").
+			"select(last_used_at)", "select(name)", "select(replaced_by)", "select(revoked_at)", "select(role)", "select(scopes)", "select(tenant_id)").
 		and(rolePlatform, "select(expires_at)", "select(id)", "select(kind)", "select(last_used_at)", "select(name)", "select(revoked_at)",
 			"select(role)", "select(scopes)", "select(secret_hash)", "select(tenant_id)", "update(last_used_at)")},
-	"audit_log": {TenantTable, "", grants(roleTenant, "insert", "select").and(roleGranted, "select")},
+	"audit_log": {TenantTable, "", grants(roleTenant, "insert", "select").and(roleGranted, "select").
+		and(rolePlatform, "insert", "select", "update(relayed_at)")},
+	"usage_daily": {TenantTable, "", grants(roleTenant, "select").and(roleGranted, "select").and(rolePlatform, "insert", "select", "update")},
 	"alert_counters": {TenantTable, "", grants(roleTenant, "insert", "select", "update").and(roleGranted, "select").
 		and(rolePlatform, "select(changed_at)", "select(seq)", "select(tenant_id)")},
 	"alerts":          {TenantTable, "", grants(roleTenant, "insert", "select", "update").and(roleGranted, "select")},
@@ -278,6 +281,9 @@ func (k *catalogueCheck) policies() {
 					k.bad("%s does not hold an analyst to reading granted rows: for %q using %s", where, cmd, using)
 				}
 			case rolePlatform:
+				if cmd == "a" { // an insert has nothing else to check
+					using = check
+				}
 				k.operationPolicy(where, using)
 			default:
 				k.bad("%s is for role %s, which is not listed", where, roles[0])

@@ -144,7 +144,7 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 	c.Alerts = &Alerts{c}
 	c.Findings = &Findings{c}
 	c.Webhooks = &Webhooks{c}
-	c.Audit = &Audit{c}
+	c.Audit = &Audit{c: c, notes: notes{byKey: make(map[noteKey]*folded)}}
 	if err := c.check(ctx); err != nil {
 		pool.Close()
 		return nil, err
@@ -213,6 +213,7 @@ func (c *Core) Ping(ctx context.Context) error {
 func (c *Core) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Keys.flushLoop(ctx) })
+	g.Go(func() error { return c.Audit.flushLoop(ctx) })
 	g.Go(func() error { return c.watchLoop(ctx) })
 	g.Go(func() error { return c.pruneLoop(ctx) })
 	return g.Wait()
@@ -225,6 +226,9 @@ func (c *Core) Close() {
 		defer cancel()
 		if err := c.Keys.flush(ctx); err != nil {
 			c.log.Warn("last-used times of keys are lost", "error", err)
+		}
+		if err := c.Audit.FlushNotes(ctx, true); err != nil {
+			c.log.Warn("the trail's last counts are lost", "error", err)
 		}
 		c.pool.Close()
 	})

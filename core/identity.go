@@ -24,6 +24,9 @@ type Person struct {
 	Role         access.Role
 	Tenants      []tenant.ID
 	Disabled     bool
+	TOTP         bool      // has a second factor
+	MustChange   bool      // the password is one that an administrator set
+	Issuer       string    // of the provider the person signs in with; empty: a password
 	LockedUntil  time.Time // zero when not locked
 	LastSignInAt time.Time // zero when never
 	CreatedAt    time.Time
@@ -152,6 +155,9 @@ func grant(ctx context.Context, tx pgx.Tx, by access.Actor, operatorID, email st
 		if err := operatorAudit(ctx, tx, by, "operator.grant", email, map[string]any{"tenant_id": id}); err != nil {
 			return err
 		}
+		if err := auditOf(ctx, tx, id, by, "operator.grant", email, nil); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -183,11 +189,18 @@ func (i *Identity) Ungrant(ctx context.Context, by access.Actor, operatorID stri
 			return err
 		}
 		for _, id := range ids {
-			if _, err := tx.Exec(ctx, `delete from operator_grants g using tenants t
-				where g.operator_id = $1 and g.tenant_id = t.id and t.slug = $2`, operatorID, id.String()); err != nil {
+			tag, err := tx.Exec(ctx, `delete from operator_grants g using tenants t
+				where g.operator_id = $1 and g.tenant_id = t.id and t.slug = $2`, operatorID, id.String())
+			if err != nil {
 				return err
 			}
+			if tag.RowsAffected() == 0 {
+				continue
+			}
 			if err := operatorAudit(ctx, tx, by, "operator.ungrant", email, map[string]any{"tenant_id": id}); err != nil {
+				return err
+			}
+			if err := auditOf(ctx, tx, id, by, "operator.ungrant", email, nil); err != nil {
 				return err
 			}
 		}
@@ -199,30 +212,32 @@ func (i *Identity) Ungrant(ctx context.Context, by access.Actor, operatorID stri
 
 // Users lists the people of one tenant by address.
 func (i *Identity) Users(ctx context.Context, id tenant.ID) (out []Person, err error) {
+	whose, err := i.c.owners(ctx, []tenant.ID{id})
+	if err != nil {
+		return nil, wrap(err, "users of %s", id)
+	}
 	err = i.c.InTenantRead(ctx, id, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select id::text, email, name, role, status = 'disabled',
-			coalesce(locked_until, '0001-01-01Z'), coalesce(last_sign_in_at, '0001-01-01Z'), created_at from users order by email`)
+		rows, err := tx.Query(ctx, `select tenant_id::text, `+personColumns+` from users order by email`)
 		if err != nil {
 			return err
 		}
-		out, err = pgx.CollectRows(rows, scanPerson)
-		for n := range out {
-			out[n].Tenant, out[n].Tenants = id, []tenant.ID{id}
-		}
+		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Person, error) { return scanPerson(row, whose) })
 		return err
 	})
+	if err != nil {
+		out = nil
+	}
 	return out, wrap(err, "users of %s", id)
 }
 
 // Operators lists the operator's people by address, with their grants.
 func (i *Identity) Operators(ctx context.Context) (out []Person, err error) {
 	err = i.c.InPlatform(ctx, OpOperators, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select id::text, email, name, role, status = 'disabled',
-			coalesce(locked_until, '0001-01-01Z'), coalesce(last_sign_in_at, '0001-01-01Z'), created_at from operators order by email`)
+		rows, err := tx.Query(ctx, `select '', `+personColumns+` from operators order by email`)
 		if err != nil {
 			return err
 		}
-		if out, err = pgx.CollectRows(rows, scanPerson); err != nil {
+		if out, err = pgx.CollectRows(rows, scanOperator); err != nil {
 			return err
 		}
 		for n := range out {
@@ -235,10 +250,29 @@ func (i *Identity) Operators(ctx context.Context) (out []Person, err error) {
 	return out, wrap(err, "operators")
 }
 
-func scanPerson(row pgx.CollectableRow) (Person, error) {
+const personColumns = `id::text, email, name, role, status = 'disabled', totp_since is not null, must_change, coalesce(oidc_issuer, ''),
+	coalesce(locked_until, '0001-01-01Z'), coalesce(last_sign_in_at, '0001-01-01Z'), created_at`
+
+// scanPerson reads an owner and personColumns; a person of none of whose is
+// errForeignRow.
+func scanPerson(row pgx.CollectableRow, whose owners) (Person, error) {
 	var p Person
-	err := row.Scan(&p.ID, &p.Email, &p.Name, &p.Role, &p.Disabled, &p.LockedUntil, &p.LastSignInAt, &p.CreatedAt)
-	return p, err
+	var owner string
+	err := row.Scan(&owner, &p.ID, &p.Email, &p.Name, &p.Role, &p.Disabled, &p.TOTP, &p.MustChange, &p.Issuer, &p.LockedUntil, &p.LastSignInAt, &p.CreatedAt)
+	if err != nil {
+		return Person{}, err
+	}
+	if p.Tenant, err = whose.of(owner); err != nil {
+		return Person{}, err
+	}
+	if !p.Tenant.IsZero() {
+		p.Tenants = []tenant.ID{p.Tenant}
+	}
+	return p, nil
+}
+
+func scanOperator(row pgx.CollectableRow) (Person, error) {
+	return scanPerson(row, owners{"": tenant.ID{}})
 }
 
 // operatorTenants is the set an operator's person sees: every tenant for a

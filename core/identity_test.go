@@ -122,10 +122,10 @@ func TestSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	trail, err := c.Audit.List(ctx, acme, "", 0)
-	if err != nil || len(trail) != 9 || trail[0].Action != "session.end" || trail[len(trail)-1].Action != "user.create" {
+	if err != nil || len(trail) != 10 || trail[0].Action != "session.end" || trail[len(trail)-1].Action != "tenant.create" {
 		t.Errorf("trail of %d: %+v, %v", len(trail), trail, err)
 	}
-	if other, err := c.Audit.List(ctx, beta, "", 0); err != nil || len(other) != 0 {
+	if other, err := c.Audit.List(ctx, beta, "", 0); err != nil || len(other) != 1 {
 		t.Errorf("another tenant's trail: %v, %v", other, err)
 	}
 }

@@ -186,6 +186,10 @@ func proveReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		hook[i], object[i] = h.ID, alerts[0].ID
+		who := "somebody"
+		if _, err := c.Alerts.SetTriage(ctx, id, tests, alerts[0].ID, core.TriageChange{Assignee: &who}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	set := []tenant.ID{a}
 	long := [2]time.Time{day.AddDate(-1, 0, 0), time.Now().AddDate(1, 0, 0)}
@@ -225,8 +229,9 @@ func proveReads(t *testing.T) {
 			n, err := c.Findings.List(ctx, set, time.Time{}, time.Time{})
 			return len(n), err
 		}},
-		{"Identity.Users", false, 1, func() (int, error) { u, err := c.Identity.Users(ctx, a); return len(u), err }},
-		{"Audit.List", false, -1, func() (int, error) { e, err := c.Audit.List(ctx, a, "", 500); return len(e), err }},
+		{"Identity.Users", true, 1, func() (int, error) { u, err := c.Identity.Users(ctx, a); return len(u), err }},
+		{"Alerts.History (foreign id)", true, 0, func() (int, error) { h, err := c.Alerts.History(ctx, a, object[1]); return len(h), err }},
+		{"Audit.List", true, -1, func() (int, error) { e, err := c.Audit.List(ctx, a, "", 500); return len(e), err }},
 	}
 	for i := range reads {
 		r := &reads[i]

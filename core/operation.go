@@ -16,6 +16,9 @@ const (
 	OpClaimDeliveries
 	OpPrune
 	OpSchema
+	OpRecordTrail
+	OpRelayTrail
+	OpMeterUsage
 )
 
 // operations says what each operation is called (the policies of the schema
@@ -31,6 +34,9 @@ var operations = map[Operation]struct{ name, reason string }{
 	OpClaimDeliveries: {"claim_deliveries", "one sender serves every tenant's endpoints and must find those that are due"},
 	OpPrune:           {"prune", "expired sessions and old delivery attempts of all tenants are removed together"},
 	OpSchema:          {"schema", "the schema's version belongs to no tenant"},
+	OpRecordTrail:     {"record_trail", "what an operator did to several tenants at once is written into the trail of each"},
+	OpRelayTrail:      {"relay_trail", "one relay turns every tenant's trail into events and must find what is new"},
+	OpMeterUsage:      {"meter_usage", "what was counted for many tenants is added up together"},
 }
 
 // String is the operation's name; empty for an unknown one.

@@ -101,6 +101,9 @@ func (t *Tenants) Create(ctx context.Context, by access.Actor, id tenant.ID, nam
 		if out, err = pgx.CollectExactlyOneRow(rows, scanTenant); err != nil {
 			return err
 		}
+		if err := auditOf(ctx, tx, id, by, "tenant.create", id.String(), nil); err != nil {
+			return err
+		}
 		return operatorAudit(ctx, tx, by, "tenant.create", id.String(), nil)
 	})
 	t.c.forget(id)
@@ -217,6 +220,9 @@ func (t *Tenants) update(ctx context.Context, by access.Actor, id tenant.ID, ver
 			}
 		}
 		if err != nil {
+			return err
+		}
+		if err := auditOf(ctx, tx, id, by, action, id.String(), nil); err != nil {
 			return err
 		}
 		return operatorAudit(ctx, tx, by, action, id.String(), nil)

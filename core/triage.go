@@ -125,8 +125,12 @@ func (a *Alerts) SetTriage(ctx context.Context, id tenant.ID, by access.Actor, a
 
 // History reads the changes of one alert's triage, oldest first.
 func (a *Alerts) History(ctx context.Context, id tenant.ID, alertID string) (out []TriageEntry, err error) {
+	whose, err := a.c.owners(ctx, []tenant.ID{id})
+	if err != nil {
+		return nil, wrap(err, "history of alert %s", cut(alertID, 128))
+	}
 	err = a.c.InTenantRead(ctx, id, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select version, at, actor_kind, actor_id, actor_name, from_status, to_status,
+		rows, err := tx.Query(ctx, `select tenant_id::text, version, at, actor_kind, actor_id, actor_name, from_status, to_status,
 			coalesce(from_verdict, ''), coalesce(to_verdict, ''), coalesce(from_assignee, ''), coalesce(to_assignee, '')
 			from alert_history where alert_id = $1 order by version`, cut(alertID, 256))
 		if err != nil {
@@ -134,11 +138,18 @@ func (a *Alerts) History(ctx context.Context, id tenant.ID, alertID string) (out
 		}
 		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (TriageEntry, error) {
 			var e TriageEntry
-			err := row.Scan(&e.Version, &e.At, &e.Actor.Kind, &e.Actor.ID, &e.Actor.Name, &e.From.Status, &e.To.Status,
+			var owner string
+			err := row.Scan(&owner, &e.Version, &e.At, &e.Actor.Kind, &e.Actor.ID, &e.Actor.Name, &e.From.Status, &e.To.Status,
 				&e.From.Verdict, &e.To.Verdict, &e.From.Assignee, &e.To.Assignee)
+			if err == nil {
+				_, err = whose.of(owner)
+			}
 			return e, err
 		})
 		return err
 	})
+	if err != nil {
+		out = nil
+	}
 	return out, wrap(err, "history of alert %s", cut(alertID, 128))
 }

@@ -86,7 +86,7 @@ func TestTriage(t *testing.T) {
 		t.Errorf("%d of 8 changes of the same version won", won)
 	}
 	trail, err := c.Audit.List(ctx, acme, "", 0)
-	if err != nil || len(trail) != 4 || trail[0].Action != "alert.triage" || trail[0].Target != a[0].ID {
+	if err != nil || len(trail) != 5 || trail[0].Action != "alert.triage" || trail[0].Target != a[0].ID {
 		t.Errorf("trail: %+v, %v", trail, err)
 	}
 }

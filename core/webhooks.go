@@ -261,8 +261,12 @@ func (w *Webhooks) Attempts(ctx context.Context, id tenant.ID, webhookID string,
 	if _, err := uuid.Parse(webhookID); err != nil {
 		return nil, wrap(ErrNotFound, "webhook")
 	}
+	whose, err := w.c.owners(ctx, []tenant.ID{id})
+	if err != nil {
+		return nil, wrap(err, "attempts of webhook %s of %s", webhookID, id)
+	}
 	err = w.c.InTenantRead(ctx, id, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select id::text, seq, attempt, at, coalesce(status, 0), latency_us, error, answer
+		rows, err := tx.Query(ctx, `select tenant_id::text, id::text, seq, attempt, at, coalesce(status, 0), latency_us, error, answer
 			from delivery_attempts where webhook_id = $1 and seq = $2 order by attempt, at limit 500`, webhookID, int64(seq))
 		if err != nil {
 			return err
@@ -270,12 +274,19 @@ func (w *Webhooks) Attempts(ctx context.Context, id tenant.ID, webhookID string,
 		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Attempt, error) {
 			var a Attempt
 			var s, us int64
-			err := row.Scan(&a.ID, &s, &a.Attempt, &a.At, &a.Status, &us, &a.Error, &a.Answer)
+			var owner string
+			err := row.Scan(&owner, &a.ID, &s, &a.Attempt, &a.At, &a.Status, &us, &a.Error, &a.Answer)
 			a.Seq, a.Latency = uint64(s), time.Duration(us)*time.Microsecond
+			if err == nil {
+				_, err = whose.of(owner)
+			}
 			return a, err
 		})
 		return err
 	})
+	if err != nil {
+		out = nil
+	}
 	return out, wrap(err, "attempts of webhook %s of %s", webhookID, id)
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/detectors/baseline"
 	"github.com/tenantwatch/tenantwatch/detectors/detect"
 	"github.com/tenantwatch/tenantwatch/detectors/state"
+	"github.com/tenantwatch/tenantwatch/pipeline/event"
 )
 
 const (
@@ -178,7 +179,7 @@ func (x *source) learn(s *detect.Scope, hour int64, n float64) {
 // Observe hears the event's source, and looks at the others now and then.
 func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	e := s.State.(*entity)
-	if s.Slot == 0 {
+	if s.Slot == 0 && s.Event.Source != event.TrailSource { // people of the platform come and go as they like
 		if x := e.find(s.Event.Source); x != nil {
 			x.heard(s)
 		}

@@ -17,6 +17,11 @@ import (
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 )
 
+// TrailSource is the source of the events that stand for the platform's own
+// audit trail: sign-ins, denials, grants, keys, settings, exports, operators'
+// reads. No sender may use it.
+const TrailSource = "tenantwatch"
+
 // MaxIDLen is the longest event id in bytes.
 const MaxIDLen = 128
 

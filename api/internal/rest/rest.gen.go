@@ -577,6 +577,9 @@ type IngestAccounting struct {
 
 	// TenantId A tenant's immutable id.
 	TenantId TenantSlug `json:"tenant_id"`
+
+	// Trail Events of the platform's own audit trail (source tenantwatch), which nobody sent; they are in no other figure here.
+	Trail int64 `json:"trail"`
 }
 
 // Key defines model for Key.

@@ -26,6 +26,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/collector/httppush"
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/core/delivery"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/dashboards"
 	"github.com/tenantwatch/tenantwatch/detectors/runner"
 	"github.com/tenantwatch/tenantwatch/embedded/process"
@@ -331,7 +332,7 @@ func (a *App) startAPI(c *core.Core, store *eventstore.Store, ln net.Listener) e
 	s, err := api.New(api.Options{
 		Logger: a.log.With("part", "api"), Metrics: a.reg,
 		Auth: authStore{c}, Alerts: alertStream{alertStore{c.Alerts}, c}, Events: eventStore{store}, Findings: findingStore{c.Findings},
-		Tenants: tenantStore{c.Tenants}, Keys: keyStore{c.Keys}, Webhooks: webhookStore{c.Webhooks},
+		Tenants: tenantStore{c.Tenants}, Keys: keyStore{c.Keys}, Webhooks: webhookStore{c.Webhooks}, Trail: trailStore{c.Audit},
 		Classify: classify, Web: dashboards.Web(), CursorKey: key, AlertBudget: a.opts.Config.Detectors.Budget,
 		SecureCookies: strings.HasPrefix(a.opts.Config.Web.PublicURL, "https://"),
 	})
@@ -361,6 +362,15 @@ func (a *App) startCollector(b backends, c *core.Core, ln net.Listener) error {
 		return err
 	}
 	a.life.run("collector", s.Run)
+	var operator tenant.ID
+	if own := a.opts.Config.Trail.OperatorTenant; own != "" {
+		operator = tenant.MustParse(own) // checked by Validate
+	}
+	relay, err := newTrailRelay(c.Audit, producer.Produce, operator, a.log.With("part", "trail"), a.reg)
+	if err != nil {
+		return err
+	}
+	a.life.run("trail", relay.Run)
 	return nil
 }
 

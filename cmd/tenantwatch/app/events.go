@@ -8,6 +8,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
 	"github.com/tenantwatch/tenantwatch/pipeline/eventstore"
+	"github.com/tenantwatch/tenantwatch/pipeline/query"
 )
 
 // eventStore is api.Events on the event store.
@@ -65,13 +66,18 @@ func (e eventStore) Facets(ctx context.Context, id tenant.ID, r api.FacetRequest
 // Activity counts the day that ends with the latest event, so that an import
 // of an old file shows its last day and not nothing.
 func (e eventStore) Activity(ctx context.Context, id tenant.ID) (api.Activity, error) {
-	page, err := e.s.Search(ctx, id, eventstore.SearchRequest{Limit: 1})
+	// The platform's own trail goes on when the tenant's logs do not.
+	sent, err := query.Parse("-source:" + event.TrailSource)
+	if err != nil {
+		return api.Activity{}, err
+	}
+	page, err := e.s.Search(ctx, id, eventstore.SearchRequest{Query: sent, Limit: 1})
 	if err != nil || len(page.Events) == 0 {
 		return api.Activity{}, err
 	}
 	out := api.Activity{Latest: page.Events[0].At()}
 	to := out.Latest.Add(time.Nanosecond)
-	bars, err := e.s.Histogram(ctx, id, eventstore.HistogramRequest{From: to.Add(-24 * time.Hour), To: to, Buckets: 1})
+	bars, err := e.s.Histogram(ctx, id, eventstore.HistogramRequest{Query: sent, From: to.Add(-24 * time.Hour), To: to, Buckets: 1})
 	for _, b := range bars {
 		out.Events += b.Count
 		out.Failures += b.Failures

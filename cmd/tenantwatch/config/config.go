@@ -40,6 +40,12 @@ type Config struct {
 	Detectors  Detectors  `koanf:"detectors"`
 	Webhooks   Webhooks   `koanf:"webhooks"`
 	Web        Web        `koanf:"web"`
+	Trail      Trail      `koanf:"trail"`
+}
+
+// Trail is the platform's own audit trail.
+type Trail struct {
+	OperatorTenant string `koanf:"operator_tenant" doc:"existing tenant that gets the operator's own trail (operators' sign-ins, platform settings) as events; default: it stays in PostgreSQL"`
 }
 
 // Listen holds the addresses of the three listeners.

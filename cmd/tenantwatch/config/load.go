@@ -16,6 +16,8 @@ import (
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"github.com/tenantwatch/tenantwatch/core/tenant"
 )
 
 const envPrefix = "TENANTWATCH_"
@@ -220,6 +222,11 @@ func (c *Config) Validate() error {
 	atLeast("pipeline.flush_every", c.Pipeline.FlushEvery.Seconds(), 0.001)
 	atLeast("detectors.budget", c.Detectors.Budget, 0.01)
 	atLeast("detectors.checkpoint_every", c.Detectors.CheckpointEvery.Seconds(), 0.1)
+	if own := c.Trail.OperatorTenant; own != "" {
+		if _, err := tenant.Parse(own); err != nil {
+			p = append(p, problem("trail.operator_tenant", "%v", err))
+		}
+	}
 	return errors.Join(p...)
 }
 
