@@ -37,7 +37,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The counts of the home page */
+        /**
+         * The counts of the home page
+         * @description Of very large sets, events and budget are added up over the first 1,000 tenants.
+         */
         get: operations["getOverview"];
         put?: never;
         post?: never;
@@ -57,7 +60,8 @@ export interface paths {
         /**
          * List alerts, newest raised first
          * @description With `after_seq` the order is by sequence number, ascending, of one tenant: how a receiver of webhooks closes
-         *     a gap. A role with several tenants must then give `tenant_id`.
+         *     a gap. A role with several tenants must then give `tenant_id`; `next` is null, and the greatest `seq` of the
+         *     page is the next `after_seq`.
          */
         get: operations["listAlerts"];
         put?: never;
@@ -153,7 +157,7 @@ export interface paths {
         /**
          * Count events over time
          * @description Buckets of equal width cover the range without a gap. Without `from` or `to` the range is that of the first and
-         *     last event that match. Counts add the records' `count`.
+         *     last event that match. Counted are events: a line that says it was repeated is one.
          */
         get: operations["getHistogram"];
         put?: never;
@@ -990,14 +994,33 @@ export interface components {
             raw_base64?: string;
         };
         IngestAccounting: {
+            /**
+             * Format: int64
+             * @description Events of the platform's own audit trail (source tenantwatch), which nobody sent; they are in no other figure here.
+             */
+            trail: number;
             tenant_id: components["schemas"]["TenantSlug"];
             /** Format: int64 */
             received: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Events.
+             */
             stored: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description What the stored events stand for: a line that says it was repeated N times counts N.
+             */
+            occurrences: number;
+            /**
+             * Format: int64
+             * @description Events and lines dropped because their id was there already.
+             */
             duplicates: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Lines.
+             */
             quarantined: number;
             sources: components["schemas"]["SourceCounts"][];
         };
@@ -1006,17 +1029,19 @@ export interface components {
             /** Format: int64 */
             stored: number;
             /** Format: int64 */
+            occurrences: number;
+            /** Format: int64 */
             duplicates: number;
             /** Format: int64 */
             quarantined: number;
             /**
              * Format: date-time
-             * @description Earliest event time.
+             * @description The first hour of arrival.
              */
             first: string | null;
             /**
              * Format: date-time
-             * @description Latest event time.
+             * @description The last hour of arrival.
              */
             last: string | null;
         };
@@ -1278,7 +1303,10 @@ export interface operations {
     deleteSession: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1578,7 +1606,7 @@ export interface operations {
                  * @example 2026-03-02T00:00:00Z
                  */
                 to?: components["parameters"]["To"];
-                /** @description About how many buckets; their width is rounded up to a round one. */
+                /** @description About how many buckets. */
                 buckets?: number;
             };
             header?: never;
