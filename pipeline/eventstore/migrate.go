@@ -24,8 +24,8 @@ type migration struct {
 	body     string
 }
 
-// migrations are the embedded files in the order of their numbers, which run
-// from 1 without a gap.
+// migrations are the embedded files in the order of their numbers. Gaps are
+// allowed, a number twice is not.
 func migrations() ([]migration, error) {
 	entries, err := schemaFiles.ReadDir("schema")
 	if err != nil {
@@ -35,8 +35,8 @@ func migrations() ([]migration, error) {
 	for _, e := range entries {
 		number, _, ok := strings.Cut(e.Name(), "_")
 		v, err := strconv.ParseUint(number, 10, 32)
-		if !ok || err != nil || int(v) != len(out)+1 {
-			return nil, fmt.Errorf("schema file %s: want NNNN_name.sql, numbered without a gap", e.Name())
+		if !ok || err != nil || v == 0 || len(out) > 0 && uint32(v) <= out[len(out)-1].version {
+			return nil, fmt.Errorf("schema file %s: want NNNN_name.sql with a number of its own", e.Name())
 		}
 		b, err := schemaFiles.ReadFile(path.Join("schema", e.Name()))
 		if err != nil {
@@ -74,11 +74,15 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	known := map[uint32]bool{}
+	for _, m := range want {
+		known[m.version] = true
+	}
 	for v := range applied {
 		// A newer program may have run: its additions are made so that this
 		// one still works (a skew of one version), so it is only said.
-		if v > uint32(len(want)) {
-			s.log.Warn("the event store's schema is newer than this program", "version", v)
+		if !known[v] {
+			s.log.Warn("the event store's schema has a migration that this program does not know", "version", v)
 		}
 	}
 	for _, m := range want {
