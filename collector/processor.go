@@ -66,6 +66,10 @@ type Stream struct {
 	Now                   time.Time
 	Year                  int
 	Zone                  *time.Location
+	// Place and Offset say where in something that is read piece by piece this
+	// piece stands; see parse.Options.
+	Place  string
+	Offset uint64
 }
 
 // Result is what became of a stream. Without an error all that was read is
@@ -157,7 +161,7 @@ func (p *Processor) Process(ctx context.Context, r io.Reader, s Stream) (Result,
 	})
 	sum, err := parse.Stream(slow, parse.Options{
 		Tenant: s.Tenant, Source: s.Source, DefaultSource: s.DefaultSource, Format: s.Format,
-		Now: s.Now, Year: s.Year, Zone: s.Zone,
+		Now: s.Now, Year: s.Year, Zone: s.Zone, Place: s.Place, Offset: s.Offset,
 	}, parse.Handler{
 		Event: func(e *event.Event) error {
 			cur.d.Events = append(cur.d.Events, *e)

@@ -1,15 +1,17 @@
 // Package httppush is the source that takes events by HTTP:
 //
 //	POST /v1/events
+//	POST /v1/logs    OTLP/HTTP, protobuf or JSON, answered as OTLP specifies
 //	Authorization: Bearer <ingest key>
 //
-// with NDJSON, a JSON array, pretty-printed JSON or lines of text, plain, gzip
-// or zstd. The parameters format (or the header X-Log-Format), source, year
-// and tz say how to read it; stream=true announces a body of any length.
+// The first takes NDJSON, a JSON array, pretty-printed JSON or lines of text,
+// plain, gzip or zstd. The parameters format (or the header X-Log-Format),
+// source, year and tz say how to read it; stream=true announces a body of any
+// length. The second is held whole, at most 16 MiB.
 //
 // Invariant: 202 is answered only when everything in the body is durable, and
-// then every line of it is an event or a quarantined line. Every body is read
-// as a stream: memory does not grow with it. The tenant is the key's and
+// then every line of it is an event or a quarantined line. Bodies are read
+// as streams: memory does not grow with it. The tenant is the key's and
 // nothing in a request can change it. Answers that are errors are RFC 9457
 // problems; they say how much was durable, since what was read before an error
 // has been handed on.

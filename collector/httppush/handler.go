@@ -13,10 +13,11 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/collector"
+	"github.com/tenantwatch/tenantwatch/collector/otlp"
 	"github.com/tenantwatch/tenantwatch/collector/parse"
 )
 
-// Handler serves POST /v1/events. It is safe for concurrent use and holds no
+// Handler serves POST /v1/events and POST /v1/logs. It is safe for concurrent use and holds no
 // goroutine of its own.
 type Handler struct {
 	c         Config
@@ -103,8 +104,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (code int) {
-	if r.URL.Path != "/v1/events" {
-		return problem(w, http.StatusNotFound, "there is nothing here: events go to POST /v1/events", nil)
+	logs := r.URL.Path == logsPath
+	if logs {
+		w = newLogsWriter(w, r)
+	} else if r.URL.Path != "/v1/events" {
+		return problem(w, http.StatusNotFound, "there is nothing here: events go to POST /v1/events, OpenTelemetry logs to POST /v1/logs", nil)
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -170,10 +174,15 @@ type params struct {
 
 func (h *Handler) params(w http.ResponseWriter, r *http.Request) (p params, code int) {
 	bad := func(status int, err error) (params, int) { return p, problem(w, status, err.Error(), nil) }
-	if err := checkType(r.Header.Get("Content-Type")); err != nil {
+	var err error
+	if r.URL.Path == logsPath {
+		_, err = logsEncoding(r)
+	} else {
+		err = checkType(r.Header.Get("Content-Type"))
+	}
+	if err != nil {
 		return bad(http.StatusUnsupportedMediaType, err)
 	}
-	var err error
 	if p.encoding, err = encodingOf(r.Header); err != nil {
 		w.Header().Set("Accept-Encoding", "gzip, zstd")
 		return bad(http.StatusUnsupportedMediaType, err)
@@ -212,6 +221,9 @@ func (h *Handler) params(w http.ResponseWriter, r *http.Request) (p params, code
 }
 
 func (h *Handler) tooLarge(w http.ResponseWriter, res *collector.Result) int {
+	if _, ok := w.(*logsWriter); ok {
+		return problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request has more than %d bytes after decompression: export smaller batches", min(h.c.MaxBody, maxLogsBody)), res)
+	}
 	return problem(w, http.StatusRequestEntityTooLarge,
 		fmt.Sprintf("the body has more than %d bytes after decompression: send it in parts, or as one stream with ?stream=true", h.c.MaxBody), res)
 }
@@ -233,6 +245,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, key collector.
 	plain, closeBody, err := open(in, p.encoding)
 	if err != nil {
 		if in.err == nil && errors.Is(err, io.EOF) {
+			if l, ok := w.(*logsWriter); ok {
+				return l.message(http.StatusOK, otlp.Answer(0, nil))
+			}
 			return h.acknowledge(w, &collector.Result{}) // an empty body
 		}
 		return h.refuse(w, r, in, err, &collector.Result{}, key)
@@ -251,18 +266,15 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, key collector.
 		}
 		return 0
 	}}
+	if l, ok := w.(*logsWriter); ok {
+		b.left = min(h.c.MaxBody, maxLogsBody)
+		return h.receiveLogs(ctx, l, r, key, p, in, b)
+	}
 	proc, err := h.processor(func(n int) { h.quota.use(key.ID, 0, n) })
 	if err != nil {
 		return problem(w, http.StatusInternalServerError, "the collector is set up wrongly", nil)
 	}
-	name := key.Name
-	if name == "" {
-		name = key.ID
-	}
-	res, err := proc.Process(ctx, b, collector.Stream{
-		Tenant: key.Tenant, Source: p.source, DefaultSource: name, Format: p.format,
-		Now: h.now(), Year: p.year, Zone: p.zone,
-	})
+	res, err := proc.Process(ctx, b, h.stream(key, p, p.format))
 	h.m.processed(&res, p.encoding)
 	if err != nil {
 		return h.refuse(w, r, in, err, &res, key)

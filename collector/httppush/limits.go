@@ -35,6 +35,23 @@ func (g *gate) leave(size int64) {
 	g.bytes -= size
 }
 
+// take takes room for what a request turned out to need besides its own.
+func (g *gate) take(size int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.bytes+size > g.maxBytes {
+		return false
+	}
+	g.bytes += size
+	return true
+}
+
+func (g *gate) give(size int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.bytes -= size
+}
+
 // enterKey takes one of the key's places; the map holds only keys in flight.
 func (g *gate) enterKey(key string) bool {
 	g.mu.Lock()

@@ -22,6 +22,9 @@ type problemBody struct {
 }
 
 func problem(w http.ResponseWriter, status int, detail string, res *collector.Result) int {
+	if l, ok := w.(*logsWriter); ok {
+		return l.problem(status, detail)
+	}
 	p := problemBody{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 	if res != nil {
 		p.Durable, p.DurableQuarantined = &res.Durable, &res.DurableQuarantined

@@ -21,6 +21,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/collector/parse/cloudtrail"
 	"github.com/tenantwatch/tenantwatch/collector/parse/combined"
 	"github.com/tenantwatch/tenantwatch/collector/parse/ocsf"
+	"github.com/tenantwatch/tenantwatch/collector/parse/otlp"
 	"github.com/tenantwatch/tenantwatch/collector/parse/record"
 	"github.com/tenantwatch/tenantwatch/collector/parse/shortform"
 )
@@ -34,6 +35,8 @@ type Format struct {
 	Title   string // for people
 	Example string // one record
 	JSON    bool   // records are JSON objects, else lines of text
+	// Envelope: a record may hold one of another format inside.
+	Envelope bool
 
 	// Sniff says how much a record looks like the format, 0 to 1.
 	Sniff func(raw string) float64
@@ -53,6 +56,8 @@ var formats = []Format{
 		Example: `203.0.113.7 - alice [01/Mar/2026:09:15:02 +0000] "GET /index.html HTTP/1.1" 200 2326 "-" "Mozilla/5.0"`},
 	{Name: authlog.Name, Title: "auth.log (sshd, sudo, su, cron, PAM)", Sniff: authlog.Sniff, New: authlog.New,
 		Example: `Mar  1 09:15:02 web1 sshd[1234]: Failed password for root from 203.0.113.7 port 52100 ssh2`},
+	{Name: otlp.Name, Title: "OpenTelemetry log record", JSON: true, Envelope: true, Sniff: otlp.Sniff, New: otlp.New,
+		Example: `{"timeUnixNano":"1772356502000000000","eventName":"login","attributes":{"user.id":"alice","client.address":"203.0.113.7"},"resource":{"service.name":"shop"}}`},
 }
 
 // Formats lists what can be read, for documents, usage texts and checks. The

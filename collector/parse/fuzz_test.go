@@ -107,3 +107,8 @@ func FuzzAuthlog(f *testing.F) {
 		"2024-02-03T04:05:06Z h CRON[]: () CMD ()",
 		"Mar  1 09:15:02 h useradd: message repeated 4294967295 times: [ new user: name=]")
 }
+
+func FuzzOTLP(f *testing.F) {
+	fuzz(f, "otlp", `{"timeUnixNano":"1","body":"{\"time\":1e9,\"actor\":1,\"action\":\"x\"}","attributes":{"user.roles":["a",1],"client.address":"::1","geo.location.lat":91}}`,
+		`{"observedTimeUnixNano":1772356502000000000,"body":{"time":1772356502,"actor":"a","action":"b"},"resource":{"service.name":"s","x":{"y":[1]}}}`)
+}

@@ -33,6 +33,12 @@ type Options struct {
 	// state none; nil means UTC.
 	Year int
 	Zone *time.Location
+	// Place, when set, makes generated ids from where a record stands instead of
+	// from its ordinal: for streams read piece by piece, such as a file that
+	// grows, where the same line may stand in two pieces. It names the file (or
+	// the like) for ever; Offset is where in it this piece begins, in bytes.
+	Place  string
+	Offset uint64
 }
 
 // Handler takes what a stream holds. The pointers are valid during the call.
@@ -91,6 +97,9 @@ type stream struct {
 	broken bool // raw was no valid UTF-8
 	name   string
 	err    error // of the handler
+	inner  nested
+	at     uint64 // offset of the record
+	nth    uint64 // events of the record that got a generated id
 }
 
 // Stream reads r to its end and hands out what it holds, in order. The error
@@ -162,7 +171,7 @@ func (s *stream) record(c *chunk, emit func(*event.Event)) error {
 	if c.problem != "" {
 		return s.setAside(c, c.problem)
 	}
-	s.raw, s.hashed = string(c.data), false
+	s.raw, s.hashed, s.at, s.nth = string(c.data), false, c.offset, 0
 	text := s.raw
 	if s.broken = !utf8.ValidString(text); s.broken {
 		text = strings.ToValidUTF8(text, "\ufffd")
@@ -180,6 +189,9 @@ func (s *stream) record(c *chunk, emit func(*event.Event)) error {
 func (s *stream) try(i int, text string, emit func(*event.Event)) error {
 	if s.parsers[i] == nil {
 		s.parsers[i] = formats[i].New()
+		if n, ok := s.parsers[i].(record.Nester); ok {
+			n.Nest(s.inner.read)
+		}
 	}
 	s.name = formats[i].Name
 	before := s.sum.Accepted
@@ -238,6 +250,14 @@ func (s *stream) parse(text string, emit func(*event.Event)) error {
 	return reason
 }
 
+// place is what a record's whereabouts add to its digest.
+func (s *stream) place(offset uint64) string {
+	if s.o.Place == "" {
+		return ""
+	}
+	return "\x00" + s.o.Place + "\x00" + strconv.FormatUint(s.o.Offset+offset, 10)
+}
+
 // emit completes an event with its id and hands it out.
 func (s *stream) emit(e *event.Event) {
 	if s.err != nil {
@@ -245,9 +265,12 @@ func (s *stream) emit(e *event.Event) {
 	}
 	if e.ID == "" {
 		if !s.hashed {
-			s.digest, s.hashed = event.LineDigest(e.Format, s.raw), true
+			s.digest, s.hashed = event.LineDigest(e.Format+s.place(s.at), s.raw), true
 		}
-		ordinal, _ := s.ordinals.next(binary.LittleEndian.Uint64(s.digest[:]))
+		ordinal := s.nth
+		if s.nth++; s.o.Place == "" {
+			ordinal, _ = s.ordinals.next(binary.LittleEndian.Uint64(s.digest[:]))
+		}
 		e.ID = s.digest.ID(ordinal)
 		e.Flags |= event.FlagGeneratedID
 	} else if before, exact := s.ids.next(maphash.String(s.seed, e.ID)); exact && before > 0 {
@@ -279,7 +302,7 @@ func (s *stream) setAside(c *chunk, reason string) error {
 	if source == "" {
 		source = s.o.DefaultSource
 	}
-	digest := event.LineDigest("quarantine\x00"+source+"\x00"+reason, string(c.data))
+	digest := event.LineDigest("quarantine\x00"+source+"\x00"+reason+s.place(c.offset), string(c.data))
 	ordinal, _ := s.bad.next(binary.LittleEndian.Uint64(digest[:]))
 	q := event.Quarantined{
 		Tenant: s.o.Tenant, ID: digest.ID(ordinal), Source: source, Reason: reason,
