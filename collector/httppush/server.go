@@ -2,6 +2,7 @@ package httppush
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 type ServerOptions struct {
 	Listener net.Listener // required; the Server closes it
 	Handler  http.Handler // required
+	TLS      *tls.Config  // nil: plain text
 	// Grace is how long requests may go on after ctx ended; what is not done
 	// by then is cut off, unacknowledged. Default 10 s.
 	Grace  time.Duration
@@ -37,8 +39,13 @@ func NewServer(o ServerOptions) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.TLS != nil {
+		o.TLS = o.TLS.Clone()
+		o.TLS.NextProtos = []string{"h2", "http/1.1"}
+	}
 	return &Server{o: o, srv: &http.Server{
 		Handler:           o.Handler,
+		TLSConfig:         o.TLS,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
@@ -49,7 +56,13 @@ func NewServer(o ServerOptions) (*Server, error) {
 // Run serves until ctx is done, then finishes the requests in flight.
 func (s *Server) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
-	go func() { failed <- s.srv.Serve(s.o.Listener) }()
+	go func() {
+		if s.o.TLS != nil {
+			failed <- s.srv.ServeTLS(s.o.Listener, "", "")
+			return
+		}
+		failed <- s.srv.Serve(s.o.Listener)
+	}()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("httppush: serve %s: %w", s.o.Listener.Addr(), err)

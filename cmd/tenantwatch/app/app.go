@@ -23,7 +23,6 @@ import (
 	"github.com/tenantwatch/tenantwatch/api"
 	"github.com/tenantwatch/tenantwatch/api/ops"
 	"github.com/tenantwatch/tenantwatch/cmd/tenantwatch/config"
-	"github.com/tenantwatch/tenantwatch/collector/httppush"
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/core/delivery"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
@@ -124,7 +123,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 
 // listeners are opened before anything heavy, so that a busy port is said at
 // once.
-type listeners struct{ api, collector, ops net.Listener }
+type listeners struct{ api, collector, ops, otlp net.Listener }
 
 func (a *App) listen(ctx context.Context) (l listeners, err error) {
 	c := a.opts.Config.Listen
@@ -142,13 +141,15 @@ func (a *App) listen(ctx context.Context) (l listeners, err error) {
 		}
 	}
 	if a.has("collector") {
-		l.collector, err = process.Listen(ctx, c.Collector, "--listen-collector")
+		if l.collector, err = process.Listen(ctx, c.Collector, "--listen-collector"); err == nil && c.OTLP != "" {
+			l.otlp, err = process.Listen(ctx, c.OTLP, "--listen-otlp")
+		}
 	}
 	return l, err
 }
 
 func (l *listeners) close() {
-	for _, ln := range []net.Listener{l.api, l.collector, l.ops} {
+	for _, ln := range []net.Listener{l.api, l.collector, l.ops, l.otlp} {
 		if ln != nil {
 			_ = ln.Close() // closing twice is no harm
 		}
@@ -169,6 +170,9 @@ func (a *App) start(ctx context.Context) (info Info, err error) {
 	}
 	a.life.add("listeners", func(context.Context) error { ls.close(); return nil })
 	info = Info{API: baseURL(ls.api), Collector: baseURL(ls.collector), Ops: baseURL(ls.ops), DataDir: a.opts.Config.DataDir}
+	if a.opts.Config.Collector.TLSCert != "" && info.Collector != "" {
+		info.Collector = "https" + strings.TrimPrefix(info.Collector, "http")
+	}
 	if a.opts.Config.Web.PublicURL != "" {
 		info.API = strings.TrimRight(a.opts.Config.Web.PublicURL, "/")
 	}
@@ -319,7 +323,7 @@ func (a *App) startRoles(ctx context.Context, b backends, c *core.Core, store *e
 		}
 	}
 	if a.has("collector") {
-		return a.startCollector(b, c, ls.collector)
+		return a.startCollector(b, c, ls)
 	}
 	return nil
 }
@@ -340,37 +344,6 @@ func (a *App) startAPI(c *core.Core, store *eventstore.Store, ln net.Listener) e
 		return err
 	}
 	a.life.run("api", func(ctx context.Context) error { return s.Run(ctx, ln) })
-	return nil
-}
-
-func (a *App) startCollector(b backends, c *core.Core, ln net.Listener) error {
-	producer, err := eventlog.NewProducer(a.logConfig(b, "collector"), eventlog.ProducerOptions{})
-	if err != nil {
-		return err
-	}
-	a.life.add("producer", func(context.Context) error { return producer.Close() })
-	cc := a.opts.Config.Collector
-	h, err := httppush.New(httppush.Options{
-		Config: httppush.Config{MaxBody: cc.MaxBody, MaxInFlight: cc.MaxInFlight, EventsPerSecond: cc.EventsPerSecond},
-		Keys:   ingestKeys{c.Keys}, Sink: logSink{producer}, Logger: a.log.With("part", "collector"), Metrics: a.reg,
-	})
-	if err != nil {
-		return err
-	}
-	s, err := httppush.NewServer(httppush.ServerOptions{Listener: ln, Handler: h, Logger: a.log.With("part", "collector")})
-	if err != nil {
-		return err
-	}
-	a.life.run("collector", s.Run)
-	var operator tenant.ID
-	if own := a.opts.Config.Trail.OperatorTenant; own != "" {
-		operator = tenant.MustParse(own) // checked by Validate
-	}
-	relay, err := newTrailRelay(c.Audit, producer.Produce, operator, a.log.With("part", "trail"), a.reg)
-	if err != nil {
-		return err
-	}
-	a.life.run("trail", relay.Run)
 	return nil
 }
 

@@ -52,6 +52,7 @@ type Trail struct {
 type Listen struct {
 	API       string `koanf:"api" doc:"address of the API and the dashboard"`
 	Collector string `koanf:"collector" doc:"address that takes events"`
+	OTLP      string `koanf:"otlp" doc:"address that takes OpenTelemetry logs by gRPC, such as 127.0.0.1:4317; default: none (OTLP/HTTP is at listen.collector)"`
 	Ops       string `koanf:"ops" doc:"address of /metrics, /livez and /readyz"`
 }
 
@@ -109,6 +110,8 @@ type Collector struct {
 	MaxBody         int64   `koanf:"max_body" doc:"largest decompressed request body in bytes"`
 	EventsPerSecond float64 `koanf:"events_per_second" doc:"events a second an ingest key may send; 0: no limit"`
 	MaxInFlight     int     `koanf:"max_in_flight" doc:"requests worked on at the same time"`
+	TLSCert         string  `koanf:"tls_cert" doc:"certificate file (PEM) of the listeners for events and OpenTelemetry logs; read again when it changes"`
+	TLSKey          string  `koanf:"tls_key" doc:"its private key file (PEM)"`
 }
 
 // Pipeline tunes the way from Kafka to ClickHouse.

@@ -195,6 +195,14 @@ func (c *Config) Validate() error {
 			p = append(p, problem(l.key, "%q is no address: want host:port, such as 127.0.0.1:8080", l.addr))
 		}
 	}
+	if l := c.Listen.OTLP; l != "" {
+		if _, _, err := net.SplitHostPort(l); err != nil {
+			p = append(p, problem("listen.otlp", "%q is no address: want host:port, such as 127.0.0.1:4317", l))
+		}
+	}
+	if (c.Collector.TLSCert == "") != (c.Collector.TLSKey == "") {
+		p = append(p, problem("collector.tls_cert", "certificate and key go together: give collector.tls_key too, or neither"))
+	}
 	oneOf := func(key, v string, allowed ...string) {
 		for _, a := range allowed {
 			if v == a {
