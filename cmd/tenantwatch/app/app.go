@@ -25,7 +25,6 @@ import (
 	"github.com/tenantwatch/tenantwatch/cmd/tenantwatch/config"
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/core/delivery"
-	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/dashboards"
 	"github.com/tenantwatch/tenantwatch/detectors/runner"
 	"github.com/tenantwatch/tenantwatch/embedded/process"

@@ -12,6 +12,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/collector/httppush"
 	"github.com/tenantwatch/tenantwatch/collector/otlp"
 	"github.com/tenantwatch/tenantwatch/core"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/pipeline/eventlog"
 )
 
@@ -40,14 +41,28 @@ func (a *App) startCollector(b backends, c *core.Core, ls listeners) error {
 		return err
 	}
 	a.life.run("collector", s.Run)
-	if ls.otlp == nil {
-		return nil
+	if err := a.startTrail(c, producer); err != nil || ls.otlp == nil {
+		return err
 	}
 	g, err := otlp.NewGRPC(otlp.GRPCOptions{Listener: ls.otlp, Handler: h, TLS: secure, Logger: log})
 	if err != nil {
 		return err
 	}
 	a.life.run("otlp", g.Run)
+	return nil
+}
+
+// startTrail relays the platform's own audit trail into the log.
+func (a *App) startTrail(c *core.Core, producer *eventlog.Producer) error {
+	var operator tenant.ID
+	if own := a.opts.Config.Trail.OperatorTenant; own != "" {
+		operator = tenant.MustParse(own) // checked by Validate
+	}
+	relay, err := newTrailRelay(c.Audit, producer.Produce, operator, a.log.With("part", "trail"), a.reg)
+	if err != nil {
+		return err
+	}
+	a.life.run("trail", relay.Run)
 	return nil
 }
 
