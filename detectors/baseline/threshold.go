@@ -51,7 +51,20 @@ func (b *Budget) EndDay(budget float64, n int64) {
 // day's budget is spent every further alert must be ten times rarer, and at
 // twice the budget there are no more (0) on that day, but for critical ones.
 func (b *Budget) Threshold(budget float64) float64 {
-	if !(budget > 0) || b.Alerts >= float64(2*budget) {
+	if b.Alerts >= float64(2*budget) {
+		return 0
+	}
+	p := b.Affords(budget)
+	if over := b.Alerts - budget + 1; over > 0 {
+		p *= Pow(10, -over)
+	}
+	return p
+}
+
+// Affords is the threshold as long as the day's budget is not spent: what the
+// budget can pay for, 0 when there is none.
+func (b *Budget) Affords(budget float64) float64 {
+	if !(budget > 0) {
 		return 0
 	}
 	tests := math.Max(b.Tests, b.Today)
@@ -59,11 +72,7 @@ func (b *Budget) Threshold(budget float64) float64 {
 		tests = math.Max(tests, FirstDayTests)
 	}
 	p := math.Min(MaxP, float64(Safety*budget)/math.Max(1, tests))
-	p *= Exp(-b.Heat)
-	if over := b.Alerts - budget + 1; over > 0 {
-		p *= Pow(10, -over)
-	}
-	return p
+	return p * Exp(-b.Heat)
 }
 
 // Risk is an entity's accumulated evidence, halving every Half hours.

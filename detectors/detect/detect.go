@@ -63,6 +63,9 @@ type Scope struct {
 	Common State
 	Season *baseline.Week
 	Names  Names
+	// Setting is what the tenant said of its clocks, days off and networks;
+	// nil: nothing. Its methods take nil.
+	Setting *Setting
 
 	Auth       bool // the event is a sign-in attempt
 	FailedAuth bool // and it failed: nobody proved to be the actor

@@ -95,7 +95,7 @@ func prior(p *pool) baseline.CountPrior {
 }
 
 func (e *entity) shape(s *detect.Scope, hour int64) float64 {
-	how := baseline.HourOfWeek(hour)
+	how := s.HourOfWeek(hour)
 	return e.day.Shape(how, dayHeft, s.Season.Shape(how))
 }
 
@@ -160,7 +160,7 @@ func (Detector) Close(s *detect.Scope) {
 		e.day.Decay(baseline.Exp(-float64(gap) / (2 * memory)))
 		for h := max(e.since, s.Hour-baseline.WeekHours); h < s.Hour; h++ {
 			e.rate.Learn(0, e.shape(s, h), pr)
-			e.day.Pass(baseline.HourOfWeek(h))
+			e.day.Pass(s.HourOfWeek(h))
 		}
 	}
 	n := w.n
@@ -179,8 +179,8 @@ func (Detector) Close(s *detect.Scope) {
 		p.rate.Learn(n, 1, prior(own))
 		p.rate.Exposure += math.Min(23, float64(max(0, s.Hour-e.since))) // its quiet hours
 	}
-	e.day.Pass(baseline.HourOfWeek(s.Hour))
-	e.day.Learn(baseline.HourOfWeek(s.Hour), math.Min(n/e.rate.Rate(pr), 48))
+	e.day.Pass(s.HourOfWeek(s.Hour))
+	e.day.Learn(s.HourOfWeek(s.Hour), math.Min(n/e.rate.Rate(pr), 48))
 	e.rate.Learn(n, shape, pr)
 	e.since = s.Hour + 1
 	e.push(s.Hour, w.n)

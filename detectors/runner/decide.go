@@ -3,6 +3,7 @@ package runner
 import (
 	"math"
 
+	"github.com/tenantwatch/tenantwatch/detectors/alert"
 	"github.com/tenantwatch/tenantwatch/detectors/baseline"
 	"github.com/tenantwatch/tenantwatch/detectors/detect"
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
@@ -33,6 +34,9 @@ func (l *lane) process(r *Runner, s *detect.Scope, n *entity, all []*entity, hou
 			p := v.P
 			if p <= partP { // above, recalibrated or not, it is no evidence
 				p = l.cal[n.role][i].P(p)
+				if sens := l.owner.rules.sens; sens != nil {
+					p = baseline.ClampP(p / sens[i])
+				}
 			}
 			if w.det[i] == 0 || p < w.det[i] {
 				w.det[i] = p
@@ -97,8 +101,8 @@ func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *
 		// What an open alert on another entity of the event is about is told
 		// there. Left below, it would teach the stream that attacks are usual.
 		for _, o := range all {
-			if o != nil && o != n && o.ep != nil && o.ep.parts&(1<<top) != 0 {
-				w.state = folded
+			if o != nil && o != n && o.ep.tells(top) {
+				w.state = o.ep.disposition()
 			}
 		}
 	}
@@ -107,29 +111,64 @@ func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *
 	}
 	p := w.p
 	if n.ep != nil {
+		if l.surfaces(r, n, w, p, top, e) {
+			l.budget.Alerts++
+			n.ep.surface(r, l, w, e)
+			n.ep.evidence(r, w, p, e)
+			n.ep.refresh(r, l, n, max(0, slot))
+			n.ep.emit(r, l, alert.Raised)
+			return
+		}
 		if w.state == below {
-			w.state = folded
+			w.state = n.ep.disposition()
 		}
 		n.ep.evidence(r, w, p, e)
 		return
 	}
-	if p > l.budget.Threshold(r.budget(l.tenant)) {
+	if p > l.budget.Threshold(r.budget(l.owner)) {
 		return
 	}
 	if by != nil && by.entity != n { // the event is told there already
-		w.state = folded
+		w.state = by.disposition()
 		by.relate(n.public())
 		return
 	}
 	for _, o := range all {
-		if o != nil && o != n && o.ep != nil && o.ep.parts&(1<<top) != 0 {
-			w.state = folded
+		if o != nil && o != n && o.ep.tells(top) {
+			w.state = o.ep.disposition()
 			o.ep.relate(n.public())
 			return
 		}
 	}
-	l.budget.Alerts++
-	l.raise(r, n, all, w, slot, p, e, false)
+	hidden := l.owner.rules.hides(n, r.dets[top].Name(), e)
+	if hidden == "" {
+		l.budget.Alerts++
+	}
+	l.raise(r, n, all, w, slot, p, e, false, hidden)
+}
+
+// surfaces reports whether a window of a hidden episode is an alert that no
+// suppression covers: what is hidden is what matches, not all that happens
+// meanwhile.
+func (l *lane) surfaces(r *Runner, n *entity, w *win, p float64, top int, e *event.Event) bool {
+	return n.ep.hidden != "" && (w.state == below || w.state == suppressed) &&
+		l.owner.rules.hides(n, r.dets[top].Name(), e) == "" &&
+		p <= l.budget.Threshold(r.budget(l.owner))
+}
+
+// tells reports whether an episode is an alert that detector i has a part in,
+// so that the same on another entity of the event need not be told again. A
+// hidden one of a whole tenant would swallow too much.
+func (ep *episode) tells(i int) bool {
+	return ep != nil && ep.parts&(1<<i) != 0 && (ep.hidden == "" || ep.entity.role != detect.Tenant)
+}
+
+// disposition is what a window told by the episode is counted as.
+func (ep *episode) disposition() byte {
+	if ep.hidden != "" {
+		return suppressed
+	}
+	return folded
 }
 
 // critical raises or lifts an episode on confirmed evidence, whatever the
@@ -139,14 +178,17 @@ func (l *lane) critical(r *Runner, n *entity, all []*entity, w *win, slot int, e
 	ep := n.ep
 	if ep == nil {
 		for _, o := range all {
-			if o != nil && o.ep != nil && o.ep.critical {
+			if o != nil && o.ep != nil && o.ep.critical && o.ep.tells(strongest(w.det)) {
 				o.ep.relate(n.public())
-				w.state = folded
+				w.state = o.ep.disposition()
 				return
 			}
 		}
-		l.raise(r, n, all, w, slot, p, e, true)
+		l.raise(r, n, all, w, slot, p, e, true, l.owner.rules.hides(n, r.dets[strongest(w.det)].Name(), e))
 		return
+	}
+	if ep.hidden != "" && l.owner.rules.hides(n, r.dets[strongest(w.det)].Name(), e) == "" {
+		ep.surface(r, l, w, e)
 	}
 	ep.lift(r, l, w, p, e)
 }

@@ -16,10 +16,6 @@ import (
 // The score of a recalibrated p-value: with s = -log10 p it is 100 s/(s+4), so
 // that 1 in 10,000 is 50 and no evidence is beyond all measure. Critical
 // evidence starts at 90, and keeps a tenth of the score.
-//
-// The severities' cut points: informational below 25 (1 in 20), low below 40
-// (1 in 460), medium below 60 (1 in a million), high below 90, critical from
-// there, which statistics alone reach only at 1 in 10^36.
 func (ep *episode) score() alert.Points {
 	s := -baseline.Log(baseline.ClampP(ep.p)) / math.Ln10
 	v := 100 * s / (s + 4)
@@ -29,19 +25,33 @@ func (ep *episode) score() alert.Points {
 	return alert.Points(math.Round(v * 1000))
 }
 
-func severityOf(p alert.Points) alert.Severity {
-	switch {
-	case p < 25_000:
-		return alert.Informational
-	case p < 40_000:
-		return alert.Low
-	case p < 60_000:
-		return alert.Medium
-	case p < 90_000:
+// The severities follow the budget: grade is the p-value from which a tenant's
+// budget affords an alert at all, so that medium is what is worth one, and high
+// what is expected once in a thousand times as long without an attack. An
+// alert stands below medium only when the budget has been lowered since.
+// Critical is confirmed, or beyond what chance could ever do.
+const (
+	highShare   = 1e-3
+	lowShare    = 20
+	beyondDoubt = 1e-36
+)
+
+func (ep *episode) severity() alert.Severity {
+	switch p := ep.p; {
+	case ep.critical, p <= beyondDoubt:
+		return alert.Critical
+	case p <= highShare*ep.grade:
 		return alert.High
+	case p <= ep.grade:
+		return alert.Medium
+	case p <= lowShare*ep.grade:
+		return alert.Low
 	}
-	return alert.Critical
+	return alert.Informational
 }
+
+// grade is the p-value from which the tenant's budget affords an alert.
+func (l *lane) grade(r *Runner) float64 { return l.budget.Affords(r.budget(l.owner)) }
 
 // emit hands out a revision.
 func (ep *episode) emit(r *Runner, l *lane, st alert.State) {
@@ -52,8 +62,16 @@ func (ep *episode) emit(r *Runner, l *lane, st alert.State) {
 		a.State = alert.Raised
 	}
 	ep.sent, ep.sentAt, ep.changed = a, ep.count, false
-	out := a
-	r.out = append(r.out, Emission{Alert: &out})
+	ep.hand(r, a)
+}
+
+// hand hands out a revision as what it is: an alert, or a hidden one.
+func (ep *episode) hand(r *Runner, a alert.Alert) {
+	if ep.hidden != "" {
+		r.out = append(r.out, Emission{Hidden: &Hidden{Alert: a, Suppression: ep.hidden}})
+		return
+	}
+	r.out = append(r.out, Emission{Alert: &a})
 }
 
 func (ep *episode) build(r *Runner, l *lane) alert.Alert {
@@ -92,7 +110,7 @@ func (ep *episode) build(r *Runner, l *lane) alert.Alert {
 		ID: ep.id, Tenant: l.tenant, Entity: ep.entity.public(),
 		Related:   append([]alert.Entity{}, ep.related...),
 		FirstSeen: at(ep.first), LastSeen: at(ep.last), RaisedAt: at(ep.raisedAt),
-		Score: score, Severity: severityOf(score), PValue: ep.p,
+		Score: score, Severity: ep.severity(), PValue: ep.p,
 		Count: uint64(math.Max(1, ep.count)), EventIDs: ep.eventIDs(), Technique: []string{},
 	}
 	h := sha256.New()

@@ -34,6 +34,7 @@ const (
 	below byte = iota
 	alerted
 	folded
+	suppressed
 )
 
 type entity struct {

@@ -39,13 +39,16 @@ type episode struct {
 	sent     alert.Alert // the last revision handed out
 	sentAt   float64     // count then
 	changed  bool        // since then
+	grade    float64     // the p-value the severities are measured by
+	hidden   string      // the suppression that keeps it from being an alert
 }
 
 // raise opens an episode and hands out its alert.
-func (l *lane) raise(r *Runner, n *entity, all []*entity, w *win, slot int, p float64, e *event.Event, critical bool) {
+func (l *lane) raise(r *Runner, n *entity, all []*entity, w *win, slot int, p float64, e *event.Event, critical bool, hidden string) {
 	ep := &episode{
 		entity: n, raisedAt: e.Time, first: e.Time, last: e.Time,
 		part: make([]part, len(r.dets)), p: p, critical: critical,
+		grade: l.grade(r), hidden: hidden,
 	}
 	if w.first != 0 && w.first < ep.first {
 		ep.first = w.first
@@ -57,6 +60,9 @@ func (l *lane) raise(r *Runner, n *entity, all []*entity, w *win, slot int, p fl
 	n.ep = ep
 	l.open = append(l.open, ep)
 	w.state = alerted
+	if hidden != "" {
+		w.state = suppressed
+	}
 	for _, o := range all {
 		if o != nil && o != n && o.role != detect.Tenant {
 			ep.relate(o.public())
@@ -106,7 +112,7 @@ func (ep *episode) evidence(r *Runner, w *win, p float64, e *event.Event) {
 // lift makes an open episode critical.
 func (ep *episode) lift(r *Runner, l *lane, w *win, p float64, e *event.Event) {
 	if w.state == below {
-		w.state = folded
+		w.state = ep.disposition()
 	}
 	ep.evidence(r, w, min(p, ep.p), e)
 	if len(ep.strong) < strongIDs {
@@ -147,7 +153,7 @@ func (ep *episode) feed(r *Runner, l *lane, e *event.Event, counted bool) {
 			ep.tail = append(ep.tail, e.ID)
 		}
 	}
-	if ep.count >= 2*ep.sentAt || severityOf(ep.score()) != ep.sent.Severity {
+	if ep.count >= 2*ep.sentAt || ep.severity() != ep.sent.Severity {
 		for slot := range ep.entity.win {
 			ep.refresh(r, l, ep.entity, slot)
 		}
@@ -199,8 +205,16 @@ func (ep *episode) close(r *Runner, l *lane) {
 	if ep.changed {
 		ep.emit(r, l, alert.Amended)
 	} else {
-		a := ep.sent
-		r.out = append(r.out, Emission{Alert: &a})
+		ep.hand(r, ep.sent)
 	}
 	r.out[len(r.out)-1].Final = true
+}
+
+// surface makes a hidden episode an alert of its own from here on.
+func (ep *episode) surface(r *Runner, l *lane, w *win, e *event.Event) {
+	ep.hidden, ep.sent, ep.sentAt = "", alert.Alert{}, 0
+	ep.raisedAt, ep.changed = e.Time, true
+	ep.id = uuid7(e.Time, l.tenant.String(), ep.entity, ep.first, r.config)
+	w.state = alerted
+	w.raised = ep.parts
 }

@@ -32,6 +32,7 @@ type poolKey struct {
 // lane is the detection of one tenant on one clock.
 type lane struct {
 	tenant   tenant.ID
+	owner    *tenantState
 	start    int64 // time of its first event
 	mark     int64 // largest event time
 	season   baseline.Week
@@ -62,16 +63,16 @@ func (n names) Remember(h uint64, s string) {
 	}
 }
 
-func newLane(r *Runner, id tenant.ID, at int64) *lane {
+func newLane(r *Runner, t *tenantState, at int64) *lane {
 	l := &lane{
-		tenant: id, start: at, mark: at,
+		tenant: t.id, owner: t, start: at, mark: at,
 		pools: make(map[poolKey][]detect.State), names: make(names), entities: make(map[key]*entity),
 	}
 	l.common = l.pool(r, poolKey{role: detect.Tenant})
 	for i := range l.cal {
 		l.cal[i] = make([]baseline.Calibrator, len(r.dets))
 	}
-	l.season.Pass(baseline.HourOfWeek(hourOf(at)))
+	l.season.Pass(t.rules.setting.HourOfWeek(hourOf(at)))
 	return l
 }
 
@@ -90,7 +91,7 @@ func (l *lane) pool(r *Runner, k poolKey) []detect.State {
 // scope fills s for an entity; the detector's states are put in by use.
 func (l *lane) scope(s *detect.Scope, n *entity, hour int64, slot int) {
 	s.Role, s.Entity, s.Hour, s.Slot = n.role, n.public(), hour, slot
-	s.Season, s.Names = &l.season, l.names
+	s.Season, s.Names, s.Setting = &l.season, l.names, l.owner.rules.setting
 }
 
 // use puts detector i's states into s.
@@ -136,7 +137,7 @@ func (l *lane) apply(r *Runner, e *event.Event) {
 		l.mark = e.Time
 		if hour > before {
 			for h := max(before+1, hour-baseline.WeekHours); h <= hour; h++ {
-				l.season.Pass(baseline.HourOfWeek(h))
+				l.season.Pass(l.owner.rules.setting.HourOfWeek(h))
 			}
 			l.sweep(r, hour)
 		}
@@ -165,7 +166,7 @@ func (l *lane) apply(r *Runner, e *event.Event) {
 }
 
 func (l *lane) endDays(r *Runner, n int64) {
-	l.budget.EndDay(r.budget(l.tenant), n)
+	l.budget.EndDay(r.budget(l.owner), n)
 	f := baseline.Exp(-float64(n) / 30)
 	l.season.Decay(f)
 	for i := range l.cal {
@@ -192,7 +193,7 @@ func (l *lane) slot(r *Runner, n *entity, hour int64) int {
 		// The hours people keep are learnt from who acts: accounts, or where
 		// none is named, addresses.
 		if e := r.scope.Event; n.role == detect.Actor || n.role == detect.Address && e != nil && e.Actor == e.SrcIP {
-			l.season.Learn(baseline.HourOfWeek(hour), 1)
+			l.season.Learn(l.owner.rules.setting.HourOfWeek(hour), 1)
 		}
 		return 0
 	case n.win[1].hour == 0 && hour == n.win[0].hour-1:
@@ -253,7 +254,7 @@ func (l *lane) close(r *Runner, n *entity) {
 		case alerted:
 			// While alerts take up little of the budget they teach nothing;
 			// see Calibrator.
-			if l.budget.Rate > r.budget(l.tenant)/2 {
+			if l.budget.Rate > r.budget(l.owner)/2 {
 				l.cal[n.role][i].Learn(p, true)
 			}
 		}
@@ -266,6 +267,8 @@ func (l *lane) account(r *Runner, i int, w *win) {
 	switch {
 	case w.state == below:
 		c.BelowBudget = 1
+	case w.state == suppressed:
+		c.Suppressed = 1
 	case w.state == alerted && w.raised&(1<<i) != 0:
 		c.Alerted = 1
 	default:

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/detectors/detect"
 	"github.com/tenantwatch/tenantwatch/detectors/failures"
 	"github.com/tenantwatch/tenantwatch/detectors/novelty"
@@ -30,9 +29,10 @@ type Options struct {
 	// Budget is how many alerts a tenant may expect on a UTC day without an
 	// attack: a ceiling, never a quota. 0 means 5.
 	Budget float64
-	// BudgetByTenant overrides Budget; a result of 0 means Budget. It must
-	// give the same answer after a restart for the same alerts to follow.
-	BudgetByTenant func(tenant.ID) float64
+	// QueueBudget is the same for all tenants of this runner together, the
+	// queue of an analyst: when they ask for more, each gets its part. 0 is no
+	// ceiling.
+	QueueBudget float64
 	// MaxEntities bounds the entities remembered over all tenants; the one
 	// unseen for longest is forgotten, its cohort keeps what it taught.
 	// 0 means 1,000,000.
@@ -51,6 +51,9 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	if o.Budget < 0 || o.Budget != o.Budget {
 		return o, fmt.Errorf("alert budget is %v: want a number above 0", o.Budget)
+	}
+	if o.QueueBudget < 0 || o.QueueBudget != o.QueueBudget {
+		return o, fmt.Errorf("budget of the queue is %v: want a number above 0", o.QueueBudget)
 	}
 	if o.MaxEntities < 0 {
 		return o, fmt.Errorf("entity limit is %d: want a number above 0", o.MaxEntities)

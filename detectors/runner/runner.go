@@ -38,11 +38,24 @@ type FindingCount struct {
 	BelowBudget uint64
 }
 
-// Emission is what Apply hands out: an alert revision, or a finding count.
+// Emission is what Apply hands out: an alert revision, a hidden one, or a
+// finding count.
 type Emission struct {
 	Alert *alert.Alert  // nil when this is a count
 	Final bool          // the alert's episode is closed: no revision follows
 	Count *FindingCount // nil when this is an alert
+	// Hidden is an alert that a suppression keeps from being one: a finding
+	// with the state suppressed, to be counted and searched. Alert and Count
+	// are nil beside it.
+	Hidden *Hidden
+}
+
+// Hidden is what would have been an alert. Its revisions count like an
+// alert's; when evidence arrives that the suppression does not cover, an alert
+// with an id of its own follows.
+type Hidden struct {
+	Alert       alert.Alert
+	Suppression string // the id of the one that hid it
 }
 
 // Counters say what became of the events.
@@ -69,10 +82,13 @@ type Runner struct {
 	lru     *entity // most recently seen; circular
 	out     []Emission
 	scope   detect.Scope
+	share   float64 // of every tenant's budget, see SetShare
+	asked   float64 // sum of the tenants' budgets, -1: not known
 }
 
 type tenantState struct {
 	id    tenant.ID
+	rules rules
 	seen  ids
 	lanes []*lane
 	of    map[string]*clock // by source
@@ -90,7 +106,7 @@ func New(o Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{opt: o, config: o.configHash(), dets: o.Detectors, tenants: make(map[tenant.ID]*tenantState)}
+	r := &Runner{opt: o, config: o.configHash(), dets: o.Detectors, tenants: make(map[tenant.ID]*tenantState), share: 1, asked: -1}
 	for i, d := range r.dets {
 		for _, role := range d.Roles() {
 			r.byRole[role] = append(r.byRole[role], i)
@@ -138,11 +154,7 @@ func (r *Runner) apply(e *event.Event) {
 		r.count.Invalid++
 		return
 	}
-	t := r.tenants[e.Tenant]
-	if t == nil {
-		t = &tenantState{id: e.Tenant, of: make(map[string]*clock)}
-		r.tenants[e.Tenant] = t
-	}
+	t := r.tenant(e.Tenant)
 	if old := t.of[r.source(e)]; old != nil && e.Flags&event.FlagFuture != 0 && e.Time > old.mark+lateness {
 		// One wrong date must not make everything after it late.
 		r.count.Future++
@@ -189,7 +201,7 @@ func (t *tenantState) clock(r *Runner, e *event.Event) *clock {
 		best = t.lanes[len(t.lanes)-1]
 	}
 	if best == nil {
-		best = newLane(r, t.id, e.Time)
+		best = newLane(r, t, e.Time)
 		t.lanes = append(t.lanes, best)
 	}
 	c := &clock{mark: e.Time, lane: best}
@@ -232,12 +244,3 @@ func floorDiv(a, b int64) int64 {
 
 func hourOf(nanos int64) int64 { return floorDiv(nanos, hourNanos) }
 func dayOf(nanos int64) int64  { return floorDiv(nanos, 24*hourNanos) }
-
-func (r *Runner) budget(id tenant.ID) float64 {
-	if f := r.opt.BudgetByTenant; f != nil {
-		if b := f(id); b > 0 {
-			return b
-		}
-	}
-	return r.opt.Budget
-}

@@ -15,7 +15,7 @@ import (
 
 // snapshotVersion changes with the layout; an older one is refused, and the
 // runner starts anew from the log.
-const snapshotVersion = "tenantwatch detectors 1\n"
+const snapshotVersion = "tenantwatch detectors 2\n"
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
@@ -41,12 +41,14 @@ func (r *Runner) Snapshot() []byte {
 	for _, v := range []uint64{c.Scored, c.Duplicate, c.TooLate, c.Future, c.Invalid, c.Forgotten} {
 		w.U64(v)
 	}
+	w.F64(r.share)
 	tenantIDs := r.tenantIDs()
 	w.U64(uint64(len(tenantIDs)))
 	place := make(map[*lane][2]int)
 	for ti, id := range tenantIDs {
 		t := r.tenants[id]
 		w.Str(id.String())
+		w.Bytes(t.rules.encode())
 		t.seen.encode(w)
 		w.U64(uint64(len(t.lanes)))
 		for li, l := range t.lanes {
@@ -106,17 +108,23 @@ func (r *Runner) Restore(b []byte) error {
 	if c := d.Str(); c != r.config {
 		return fmt.Errorf("restore detectors: the snapshot was made by other detectors or settings (%s, now %s)", c, r.config)
 	}
-	f := &Runner{opt: r.opt, config: r.config, dets: r.dets, byRole: r.byRole, tenants: make(map[tenant.ID]*tenantState)}
+	f := &Runner{opt: r.opt, config: r.config, dets: r.dets, byRole: r.byRole, tenants: make(map[tenant.ID]*tenantState), asked: -1}
 	c := &f.count
 	for _, v := range []*uint64{&c.Scored, &c.Duplicate, &c.TooLate, &c.Future, &c.Invalid, &c.Forgotten} {
 		*v = d.U64()
 	}
+	f.share = d.F64()
 	var order []*tenantState
 	for range d.Len(4) {
 		t := &tenantState{id: tenant.Verbatim(d.Str()), of: make(map[string]*clock)}
+		u, err := decodeRules(d.Raw(), f.dets)
+		if err != nil {
+			d.Fail()
+		}
+		t.rules = u
 		t.seen.decode(d)
 		for range d.Len(10) {
-			l := newLane(f, t.id, 0)
+			l := newLane(f, t, 0)
 			l.decode(f, d)
 			t.lanes = append(t.lanes, l)
 		}
@@ -153,7 +161,7 @@ func (r *Runner) Restore(b []byte) error {
 	if err := d.Err(); err != nil {
 		return fmt.Errorf("restore detectors: %w", err)
 	}
-	r.tenants, r.count, r.size, r.lru = f.tenants, f.count, f.size, f.lru
+	r.tenants, r.count, r.size, r.lru, r.share, r.asked = f.tenants, f.count, f.size, f.lru, f.share, -1
 	return nil
 }
 
@@ -330,7 +338,8 @@ type saved struct {
 	Fruit                 string
 	Related               []alert.Entity
 	Head, Strong, Tail    []string
-	SentAt                float64
+	SentAt, Grade         float64
+	Hidden                string
 	Sent                  alert.Alert
 }
 
@@ -347,7 +356,7 @@ func (l *lane) encodeOpen(w *state.Writer) {
 		sent.Tenant = tenant.ID{} // a verbatim id does not survive Parse
 		b, err := json.Marshal(saved{
 			ep.id, ep.raisedAt, ep.first, ep.last, ep.count, ep.p, ep.parts, ep.part,
-			ep.critical, ep.changed, ep.fruit, ep.related, ep.head, ep.strong, ep.tail, ep.sentAt, sent,
+			ep.critical, ep.changed, ep.fruit, ep.related, ep.head, ep.strong, ep.tail, ep.sentAt, ep.grade, ep.hidden, sent,
 		})
 		if err != nil { // numbers are finite and strings are strings
 			panic(fmt.Sprintf("detectors: episode %s does not encode: %v", ep.id, err))
@@ -390,6 +399,7 @@ func (l *lane) decodeOpen(r *Runner, d *state.Reader) {
 			entity: e, id: s.ID, raisedAt: s.RaisedAt, first: s.First, last: s.Last, count: s.Count,
 			parts: s.Parts, part: s.Part, p: s.P, critical: s.Critical, fruit: s.Fruit, related: s.Related,
 			head: s.Head, strong: s.Strong, tail: s.Tail, sent: s.Sent, sentAt: s.SentAt, changed: s.Changed,
+			grade: s.Grade, hidden: s.Hidden,
 		}
 		l.open = append(l.open, e.ep)
 	}

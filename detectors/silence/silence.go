@@ -80,7 +80,7 @@ func (Detector) NewPool(detect.Role) detect.State { return pool{} }
 var prior = baseline.CountPrior{Mean: 1, Shape: 0.5, Phi: 1, Heft: 5}
 
 func (x *source) shape(s *detect.Scope, hour int64) float64 {
-	how := baseline.HourOfWeek(hour)
+	how := s.HourOfWeek(hour)
 	return x.day.Shape(how, dayHeft, s.Season.Shape(how))
 }
 
@@ -89,7 +89,7 @@ func (x *source) exposure(s *detect.Scope, from, to int64) float64 {
 	const hour = 3600e9
 	sum := 0.0
 	for h := max(from/hour, to/hour-maxGap); h <= to/hour; h++ {
-		if x.day.Lived[baseline.DaySlot(baseline.HourOfWeek(h))/24] < lived {
+		if x.day.Lived[baseline.DaySlot(s.HourOfWeek(h))/24] < lived {
 			continue // its first weekend may be its habit
 		}
 		part := float64(min(to, (h+1)*hour)-max(from, h*hour)) / hour
@@ -164,7 +164,7 @@ func (x *source) heard(s *detect.Scope) {
 }
 
 func (x *source) learn(s *detect.Scope, hour int64, n float64) {
-	how := baseline.HourOfWeek(hour)
+	how := s.HourOfWeek(hour)
 	shape := x.shape(s, hour)
 	x.day.Pass(how)
 	// A burst says nothing about silences, and must not make the source look
