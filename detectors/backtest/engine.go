@@ -96,6 +96,9 @@ type Hooks struct {
 	// Save is handed a state to resume from, now and then. An error ends the
 	// run. It may be nil.
 	Save func(state []byte) error
+	// SaveEvery is how many events lie between two calls of Save; 0 means
+	// 250,000.
+	SaveEvery uint64
 }
 
 // Check says whether a request makes sense; the error is an ErrInvalid.
@@ -142,11 +145,14 @@ func (e *Engine) Resume(ctx context.Context, q Request, h Hooks, state []byte) (
 		}
 	}
 	told()
+	if h.SaveEvery == 0 {
+		h.SaveEvery = saveEvery
+	}
 	saved := p.done
 	err = e.read(ctx, q.Tenant, start, q.To, p.after, func(events []event.Event) error {
 		p.apply(events)
 		told()
-		if h.Save != nil && p.done-saved >= saveEvery {
+		if h.Save != nil && p.done-saved >= h.SaveEvery {
 			saved = p.done
 			return h.Save(p.save())
 		}

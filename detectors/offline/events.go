@@ -94,7 +94,7 @@ func ScoreEvents(w io.Writer, o EventsOptions, files ...Events) (EventsSummary, 
 				sum.Findings.Folded += x.Count.Folded
 				sum.Findings.Suppressed += x.Count.Suppressed
 				sum.Findings.BelowBudget += x.Count.BelowBudget
-			case x.Final && (o.All || x.Alert.State != alert.Retracted):
+			case x.Alert != nil && x.Final && (o.All || x.Alert.State != alert.Retracted):
 				a := *x.Alert
 				if !o.Plots {
 					a.Plots = nil

@@ -85,7 +85,7 @@ func Run(r io.Reader) (Result, error) {
 	}
 	res := Result{Events: len(s.events)}
 	for _, x := range append(run.Apply(s.events), run.Flush()...) {
-		if x.Final {
+		if x.Final && x.Alert != nil {
 			res.Alerts = append(res.Alerts, *x.Alert)
 		}
 	}

@@ -123,6 +123,7 @@ type Pipeline struct {
 // Detectors tunes scoring.
 type Detectors struct {
 	Budget          float64       `koanf:"budget" doc:"alerts a tenant may expect a day on attack-free traffic"`
+	QueueBudget     float64       `koanf:"queue_budget" doc:"alerts an analyst who watches all tenants may expect a day: when the tenants together ask for more, each gets its part; 0: no ceiling"`
 	CheckpointEvery time.Duration `koanf:"checkpoint_every" doc:"how often the state is saved"`
 }
 

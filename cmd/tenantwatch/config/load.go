@@ -229,6 +229,7 @@ func (c *Config) Validate() error {
 	atLeast("pipeline.flush_rows", float64(c.Pipeline.FlushRows), 1)
 	atLeast("pipeline.flush_every", c.Pipeline.FlushEvery.Seconds(), 0.001)
 	atLeast("detectors.budget", c.Detectors.Budget, 0.01)
+	atLeast("detectors.queue_budget", c.Detectors.QueueBudget, 0)
 	atLeast("detectors.checkpoint_every", c.Detectors.CheckpointEvery.Seconds(), 0.1)
 	if own := c.Trail.OperatorTenant; own != "" {
 		if _, err := tenant.Parse(own); err != nil {
