@@ -16,7 +16,7 @@ import (
 type Noted struct {
 	Action    string // see the constants
 	Operation string
-	Target    string // the address that was asked for, without its query
+	Target    string // the address that was asked for, as in the contract
 	Address   string // of the client
 }
 
@@ -44,8 +44,10 @@ func ofOperator(p access.Principal) bool {
 	return p.Kind == access.KindOperator || p.Kind == access.KindOperatorToken
 }
 
+// note writes the operation's address as the contract has it: what somebody put
+// into it may be another tenant's, and no trail says what is not its own.
 func (s *Server) note(ctx context.Context, k *call, action string, ids []tenant.ID) error {
-	return s.opts.Trail.Note(ctx, k.principal, ids, Noted{Action: action, Operation: k.route.Operation, Target: k.gin.Request.URL.Path, Address: k.gin.ClientIP()})
+	return s.opts.Trail.Note(ctx, k.principal, ids, Noted{Action: action, Operation: k.route.Operation, Target: k.route.Path, Address: k.gin.ClientIP()})
 }
 
 // saw writes down that an operator is about to be shown data of these tenants;

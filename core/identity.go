@@ -40,7 +40,12 @@ type NewPerson struct {
 	Password Secret // 10 to 256 bytes
 	Role     access.Role
 	Tenants  []tenant.ID
+	// MustChange makes Password good for one sign-in, at which it is changed.
+	MustChange bool
 }
+
+// OncePassword is a password to hand to somebody who will change it.
+func OncePassword() Secret { return Secret(randomText(15)) }
 
 // Identity is people, their passwords and their sessions.
 type Identity struct {
@@ -77,12 +82,8 @@ func (i *Identity) prepare(ctx context.Context, p NewPerson, operator bool) (New
 	if p.Name, err = checkName(p.Name); err != nil {
 		return p, "", "", err
 	}
-	if !p.Role.Valid() || p.Role == access.Ingest || p.Role.Operator() != operator {
-		want := "tenant_admin or tenant_auditor"
-		if operator {
-			want = "platform_admin, soc_analyst or soc_reader"
-		}
-		return p, "", "", invalid("role %q: want %s", p.Role, want)
+	if err := checkRole(p.Role, operator); err != nil {
+		return p, "", "", err
 	}
 	hash, err := i.hash.hash(ctx, p.Password)
 	if err != nil {
@@ -99,10 +100,10 @@ func (i *Identity) CreateUser(ctx context.Context, by access.Actor, id tenant.ID
 	if err != nil {
 		return Person{}, err
 	}
-	p := Person{ID: uid, Tenant: id, Email: n.Email, Name: n.Name, Role: n.Role, Tenants: []tenant.ID{id}}
+	p := Person{ID: uid, Tenant: id, Email: n.Email, Name: n.Name, Role: n.Role, Tenants: []tenant.ID{id}, MustChange: n.MustChange}
 	err = i.c.InTenant(ctx, id, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `insert into users (id, email, name, role, password_hash) values ($1, $2, $3, $4, $5) returning created_at`,
-			uid, n.Email, n.Name, string(n.Role), hash).Scan(&p.CreatedAt)
+		err := tx.QueryRow(ctx, `insert into users (id, email, name, role, password_hash, must_change) values ($1, $2, $3, $4, $5, $6) returning created_at`,
+			uid, n.Email, n.Name, string(n.Role), hash, n.MustChange).Scan(&p.CreatedAt)
 		if err != nil {
 			return err
 		}
@@ -117,10 +118,10 @@ func (i *Identity) CreateOperator(ctx context.Context, by access.Actor, n NewPer
 	if err != nil {
 		return Person{}, err
 	}
-	p := Person{ID: uid, Email: n.Email, Name: n.Name, Role: n.Role, Tenants: n.Tenants}
+	p := Person{ID: uid, Email: n.Email, Name: n.Name, Role: n.Role, Tenants: n.Tenants, MustChange: n.MustChange}
 	err = i.c.InPlatform(ctx, OpOperators, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `insert into operators (id, email, name, role, password_hash) values ($1, $2, $3, $4, $5) returning created_at`,
-			uid, n.Email, n.Name, string(n.Role), hash).Scan(&p.CreatedAt)
+		err := tx.QueryRow(ctx, `insert into operators (id, email, name, role, password_hash, must_change) values ($1, $2, $3, $4, $5, $6) returning created_at`,
+			uid, n.Email, n.Name, string(n.Role), hash, n.MustChange).Scan(&p.CreatedAt)
 		if err != nil {
 			return err
 		}
@@ -189,18 +190,7 @@ func (i *Identity) Ungrant(ctx context.Context, by access.Actor, operatorID stri
 			return err
 		}
 		for _, id := range ids {
-			tag, err := tx.Exec(ctx, `delete from operator_grants g using tenants t
-				where g.operator_id = $1 and g.tenant_id = t.id and t.slug = $2`, operatorID, id.String())
-			if err != nil {
-				return err
-			}
-			if tag.RowsAffected() == 0 {
-				continue
-			}
-			if err := operatorAudit(ctx, tx, by, "operator.ungrant", email, map[string]any{"tenant_id": id}); err != nil {
-				return err
-			}
-			if err := auditOf(ctx, tx, id, by, "operator.ungrant", email, nil); err != nil {
+			if err := ungrant(ctx, tx, by, operatorID, email, id); err != nil {
 				return err
 			}
 		}
@@ -208,6 +198,18 @@ func (i *Identity) Ungrant(ctx context.Context, by access.Actor, operatorID stri
 	})
 	i.sets.drop(operatorID)
 	return wrap(err, "ungrant from operator %s", operatorID)
+}
+
+func ungrant(ctx context.Context, tx pgx.Tx, by access.Actor, operatorID, email string, id tenant.ID) error {
+	tag, err := tx.Exec(ctx, `delete from operator_grants g using tenants t
+		where g.operator_id = $1 and g.tenant_id = t.id and t.slug = $2`, operatorID, id.String())
+	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	if err := operatorAudit(ctx, tx, by, "operator.ungrant", email, map[string]any{"tenant_id": id}); err != nil {
+		return err
+	}
+	return auditOf(ctx, tx, id, by, "operator.ungrant", email, nil)
 }
 
 // Users lists the people of one tenant by address.

@@ -122,7 +122,7 @@ func TestSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	trail, err := c.Audit.List(ctx, acme, "", 0)
-	if err != nil || len(trail) != 10 || trail[0].Action != "session.end" || trail[len(trail)-1].Action != "tenant.create" {
+	if err != nil || len(trail) != 11 || trail[0].Action != "session.end_all" || trail[len(trail)-1].Action != "tenant.create" {
 		t.Errorf("trail of %d: %+v, %v", len(trail), trail, err)
 	}
 	if other, err := c.Audit.List(ctx, beta, "", 0); err != nil || len(other) != 1 {

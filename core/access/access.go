@@ -8,6 +8,7 @@ package access
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 )
@@ -55,7 +56,8 @@ const (
 	UsersRead      Permission = "users:read"
 	UsersManage    Permission = "users:manage"
 	TenantsRead    Permission = "tenants:read"
-	TenantsManage  Permission = "tenants:manage" // create, rename, suspend, settings
+	TenantsManage  Permission = "tenants:manage"  // create, rename, suspend, settings
+	TenantsViewAs  Permission = "tenants:view_as" // step into a tenant, with a reason that the tenant reads
 	PlatformManage Permission = "platform:manage"
 )
 
@@ -71,10 +73,10 @@ var table = []Row{
 	{PlatformAdmin, EveryTenant, []Permission{
 		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AccountingRead, AuditRead,
 		WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage,
-		TenantsRead, TenantsManage, PlatformManage}},
+		TenantsRead, TenantsManage, TenantsViewAs, PlatformManage}},
 	{SOCAnalyst, GrantedTenants, []Permission{
 		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AccountingRead,
-		WebhooksRead, TenantsRead}},
+		WebhooksRead, TenantsRead, TenantsViewAs}},
 	{SOCReader, GrantedTenants, []Permission{
 		EventsRead, AlertsRead, AccountingRead, TenantsRead}},
 	{TenantAdmin, OwnTenant, []Permission{
@@ -113,6 +115,9 @@ func (r Role) Can(p Permission) bool {
 	return ok && slices.Contains(row.Permissions, p)
 }
 
+// Permissions is what the role holds, in the order of the table.
+func (r Role) Permissions() []Permission { row, _ := r.row(); return slices.Clone(row.Permissions) }
+
 // Scope is the role's scope; empty for an unknown role.
 func (r Role) Scope() Scope { row, _ := r.row(); return row.Scope }
 
@@ -147,6 +152,19 @@ type Principal struct {
 	Tenants []tenant.ID
 	// Scopes narrow the role for a key; empty means all that the role may.
 	Scopes []Permission
+	// View is set while an operator's person has stepped into Tenant; Role is
+	// then the role it is viewed in.
+	View *View
+	// MustChange: the password is one that an administrator set; nothing is
+	// allowed before it has been changed.
+	MustChange bool
+}
+
+// View says why an operator's person has stepped into a tenant.
+type View struct {
+	Role   Role // the person's own
+	Reason string
+	Since  time.Time
 }
 
 // Can reports whether the principal's role, within its scopes, holds perm.

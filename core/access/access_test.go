@@ -8,7 +8,7 @@ import (
 
 // every permission, by hand: a permission that no role holds is a mistake.
 var every = []Permission{EventsPush, EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AccountingRead, AuditRead,
-	WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage, TenantsRead, TenantsManage, PlatformManage}
+	WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage, TenantsRead, TenantsManage, TenantsViewAs, PlatformManage}
 
 func TestTable(t *testing.T) {
 	rows := Table()

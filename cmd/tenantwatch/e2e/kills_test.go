@@ -199,7 +199,7 @@ func (i *instance) alerts(id string) (out []storedAlert) {
 // exported are the ids of a tenant's rows, by the export.
 func (i *instance) exported(id string) (out []string) {
 	i.t.Helper()
-	req, err := http.NewRequest(http.MethodGet, i.api+"/api/v1/audit/export?format=ndjson&tenant_id="+id, nil)
+	req, err := http.NewRequest(http.MethodGet, i.api+"/api/v1/audit/export?format=ndjson&q=-source:tenantwatch&tenant_id="+id, nil)
 	if err != nil {
 		i.t.Fatal(err)
 	}
