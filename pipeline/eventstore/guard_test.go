@@ -54,6 +54,53 @@ func reads(t *testing.T, s *eventstore.Store, id tenant.ID, ids []string) map[st
 			}
 			return int(f[0].Count), err
 		},
+		"totals": func() (int, error) {
+			n, err := s.Totals(ctx, id, eventstore.Scope{From: from, To: to})
+			return int(n.Events), err
+		},
+		"breakdown": func() (int, error) {
+			b, err := s.Breakdown(ctx, id, eventstore.Scope{Query: q}, []string{"action", "country"}, 5)
+			if len(b["country"]) != 1 || len(b["action"]) != 1 || b["action"][0].Count != b["country"][0].Count {
+				return 0, err
+			}
+			return int(b["action"][0].Count), err
+		},
+		"diff": func() (int, error) {
+			_, b, err := s.Diff(ctx, id, eventstore.Scope{From: from.Add(-time.Hour), To: from}, eventstore.Scope{From: from, To: to}, []string{"action"}, 5)
+			if len(b["action"]) != 1 || b["action"][0].Before != 0 {
+				return 0, err
+			}
+			return int(b["action"][0].After), err
+		},
+		"values": func() (int, error) {
+			v, err := s.Values(ctx, id, eventstore.Scope{}, "country", "d", 5)
+			if len(v) != 1 {
+				return 0, err
+			}
+			return int(v[0].Count), err
+		},
+		"label keys": func() (int, error) {
+			v, err := s.LabelKeys(ctx, id, eventstore.Scope{}, "a", 5)
+			if len(v) != 1 {
+				return 0, err
+			}
+			return int(v[0].Count), err
+		},
+		"week": func() (int, error) {
+			w, err := s.Week(ctx, id, eventstore.Scope{})
+			return int(w.Events[6*24+12]), err // 2026-03-01 is a Sunday
+		},
+		"norms": func() (int, error) {
+			n, err := s.Norms(ctx, id, eventstore.Scope{})
+			return int(n.PerHour[4]), err
+		},
+		"entities": func() (int, error) {
+			e, _, err := s.Entities(ctx, id, eventstore.EntitiesRequest{Type: "address"})
+			if len(e) != 1 {
+				return 0, err
+			}
+			return int(e[0].Events), err
+		},
 		"quarantine": func() (int, error) {
 			p, err := s.Quarantine(ctx, id, eventstore.QuarantineRequest{})
 			return len(p.Lines), err

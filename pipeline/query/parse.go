@@ -3,12 +3,19 @@ package query
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// Parse reads a query. Every error is an *Error.
-func Parse(s string) (*Query, error) {
+// Parse reads a query. Every error is an *Error. A time that is relative to
+// now is one of them, since there is no clock here: see ParseAt.
+func Parse(s string) (*Query, error) { return ParseAt(s, time.Time{}) }
+
+// ParseAt is Parse for somebody who asks at the time now: "time:-24h",
+// "time>=now-7d", "time:today" and "time:yesterday" are taken from there, in
+// UTC, and become absolute in the query.
+func ParseAt(s string, now time.Time) (*Query, error) {
 	if len(s) > MaxLen {
 		return nil, &Error{Column: 1, Message: fmt.Sprintf("the query has %d bytes: at most %d are allowed", len(s), MaxLen)}
 	}
@@ -22,7 +29,7 @@ func Parse(s string) (*Query, error) {
 			return nil, &Error{Column: utf8.RuneCountInString(s[:i]) + 1, Message: "the query holds a NUL character"}
 		}
 	}
-	p := &parser{src: s}
+	p := &parser{src: s, now: now.UTC()}
 	p.space()
 	if p.end() {
 		return &Query{}, nil
@@ -39,6 +46,7 @@ func Parse(s string) (*Query, error) {
 
 type parser struct {
 	src   string
+	now   time.Time // zero: relative times are errors
 	pos   int
 	depth int
 	terms int

@@ -8,7 +8,8 @@
 // in quotes, and after "=", a star is a star. "field:*" means the field is not
 // empty. Numbers compare with = != > >= < <= and lo..hi, sizes take units
 // (KB, MiB, …), durations ms, s, m, h (bare numbers are milliseconds), times
-// RFC 3339 or a date. Fields compare exactly, free text ignores case.
+// RFC 3339, a date, or relative to now (time:-24h, time>=now-7d, time:today,
+// with s, m, h, d and w). Fields compare exactly, free text ignores case.
 // A backslash takes the character after it literally.
 //
 // Invariant: what Parse accepts is bounded (MaxLen, MaxDepth, MaxTerms,

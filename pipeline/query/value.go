@@ -222,6 +222,9 @@ func (p *parser) times(t *Term, at int, text string) error {
 		return err
 	}
 	if !isRange {
+		if back, ok := offset(low); ok && back < 0 && t.Op == Equal { // "time:-24h" is the last 24 hours
+			t.Op, t.Value.To = Range, p.now.Add(time.Nanosecond)
+		}
 		return nil
 	}
 	t.Op = Range
@@ -262,5 +265,50 @@ func (p *parser) instant(f Field, at int, text string) (from, to time.Time, err 
 		}
 		return v, v.Add(span), nil
 	}
-	return from, to, p.suggest(at, f.Example, "%q is no time: want 2026-03-01, 2026-03-01T09:15 or RFC 3339", text)
+	if from, to, ok := p.relative(text); ok {
+		if p.now.IsZero() {
+			return from, to, p.suggest(at, f.Example, "%q is relative to now, and there is no clock here: want a date or RFC 3339", text)
+		}
+		return from, to, nil
+	}
+	return from, to, p.suggest(at, f.Example, "%q is no time: want 2026-03-01, RFC 3339, -24h, now-7d, today or yesterday", text)
+}
+
+// relative reads a time that is said from now.
+func (p *parser) relative(text string) (from, to time.Time, ok bool) {
+	midnight := p.now.Truncate(24 * time.Hour)
+	switch strings.ToLower(text) {
+	case "today":
+		return midnight, midnight.Add(24 * time.Hour), true
+	case "yesterday":
+		return midnight.Add(-24 * time.Hour), midnight, true
+	}
+	d, ok := offset(text)
+	at := p.now.Add(d)
+	return at, at.Add(time.Nanosecond), ok
+}
+
+// offsetUnits are in seconds; a month is no length of time.
+var offsetUnits = map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
+
+// offset reads now, now-24h, -24h, +15m: a whole number of one unit, at most
+// ten years.
+func offset(text string) (time.Duration, bool) {
+	rest, named := strings.CutPrefix(strings.ToLower(text), "now")
+	if named && rest == "" {
+		return 0, true
+	}
+	if len(rest) < 3 || rest[0] != '-' && rest[0] != '+' {
+		return 0, false
+	}
+	unit, ok := offsetUnits[rest[len(rest)-1]]
+	n, err := strconv.ParseUint(rest[1:len(rest)-1], 10, 32)
+	if !ok || err != nil || n > uint64(10*366*24*time.Hour/unit) {
+		return 0, false
+	}
+	d := time.Duration(n) * unit
+	if rest[0] == '-' {
+		d = -d
+	}
+	return d, true
 }
