@@ -11,11 +11,11 @@ import (
 )
 
 // parseQuery reads q; an error points at its column.
-func parseQuery(q *string) (*query.Query, error) {
+func (h *handlers) parseQuery(q *string) (*query.Query, error) {
 	if q == nil {
 		return &query.Query{}, nil
 	}
-	parsed, err := query.Parse(*q)
+	parsed, err := query.ParseAt(*q, h.s.now())
 	var e *query.Error
 	if errors.As(err, &e) {
 		p := newProblem(kindInvalidQuery, "%s", e)
@@ -31,7 +31,7 @@ func (h *handlers) SearchEvents(ctx context.Context, r rest.SearchEventsRequestO
 	p := r.Params
 	s := EventSearch{Limit: pageSize(p.Limit), Ascending: p.Order != nil && *p.Order == rest.Asc}
 	var err error
-	if s.Query, err = parseQuery(p.Q); err != nil {
+	if s.Query, err = h.parseQuery(p.Q); err != nil {
 		return nil, err
 	}
 	if s.From, s.To, err = span(p.From, p.To); err != nil {
@@ -56,7 +56,7 @@ func (h *handlers) GetHistogram(ctx context.Context, r rest.GetHistogramRequestO
 		req.Buckets = *r.Params.Buckets
 	}
 	var err error
-	if req.Query, err = parseQuery(r.Params.Q); err != nil {
+	if req.Query, err = h.parseQuery(r.Params.Q); err != nil {
 		return nil, err
 	}
 	if req.From, req.To, err = span(r.Params.From, r.Params.To); err != nil {
@@ -90,7 +90,7 @@ func (h *handlers) GetFacets(ctx context.Context, r rest.GetFacetsRequestObject)
 		return nil, badField("field", "%q cannot be counted: /audit/fields lists those with facet true, labels are label.<key>", r.Params.Field)
 	}
 	var err error
-	if req.Query, err = parseQuery(r.Params.Q); err != nil {
+	if req.Query, err = h.parseQuery(r.Params.Q); err != nil {
 		return nil, err
 	}
 	if req.From, req.To, err = span(r.Params.From, r.Params.To); err != nil {

@@ -24,7 +24,7 @@ func (h *handlers) ExportEvents(ctx context.Context, r rest.ExportEventsRequestO
 	ctx, k := callOf(ctx)
 	s := EventSearch{Limit: exportPage, Ascending: true}
 	var err error
-	if s.Query, err = parseQuery(r.Params.Q); err != nil {
+	if s.Query, err = h.parseQuery(r.Params.Q); err != nil {
 		return nil, err
 	}
 	if s.From, s.To, err = span(r.Params.From, r.Params.To); err != nil {

@@ -89,6 +89,13 @@ func (s *Server) guard(r Route, op *operation) gin.HandlerFunc {
 
 func (s *Server) admit(c *gin.Context, k *call, op *operation) error {
 	r := k.route
+	for i := range c.Params {
+		v, err := url.PathUnescape(c.Params[i].Value)
+		if err != nil {
+			return newProblem(kindBadRequest, "the path is not escaped properly")
+		}
+		c.Params[i].Value = v
+	}
 	if r.Public {
 		if err := s.sameSite(c); err != nil {
 			return err

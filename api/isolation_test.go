@@ -16,14 +16,19 @@ import (
 // named in the path, in the query and in the body. What a request needs beyond
 // that, by operation:
 var (
-	needsQuery = map[string]string{"exportEvents": "format=ndjson", "getFacets": "field=actor"}
-	needsBody  = map[string]string{
+	needsQuery = map[string]string{"exportEvents": "format=ndjson", "getFacets": "field=actor", "getActorDay": "actor=someone", "suggestQuery": "q=actor:",
+		"diffPeriods":  "before_from=2026-03-01T00:00:00Z&before_to=2026-03-02T00:00:00Z&after_from=2026-03-02T00:00:00Z&after_to=2026-03-03T00:00:00Z",
+		"listEntities": "type=user", "getBaseline": "type=user&id=someone"}
+	needsBody = map[string]string{
 		"createTenant":  `{"id":"fresh","name":"Fresh"%s}`,
 		"createKey":     `{"name":"k","kind":"ingest"%s}`,
 		"createWebhook": `{"url":"https://siem.example/x"%s}`,
 		"triageAlert":   `{"status":"in_progress"%s}`,
 		"deleteKey":     `{%s}`,
 		"deleteWebhook": `{%s}`,
+		"createSearch":  `{"name":"s","query":"action:login"%s}`,
+		"updateSearch":  `{"shared":true%s}`,
+		"deleteSearch":  `{%s}`,
 		"createSession": `{"email":"auditor@x","password":"right"}`,
 	}
 )
@@ -124,7 +129,11 @@ func TestIsolation(t *testing.T) {
 				if r.Tenancy == TenancyWrite && !p.Single() {
 					inBody = "alpha"
 				}
-				foreign, missing := fire(betaID, "", inBody), fire(noID, "", inBody)
+				inQuery := ""
+				if r.Tenancy == TenancyOne && !p.Single() { // with its own tenant beside the foreign object
+					inQuery = "alpha"
+				}
+				foreign, missing := fire(betaID, inQuery, inBody), fire(noID, inQuery, inBody)
 				want(foreign, http.StatusNotFound, "a foreign object")
 				if a, b := normal(foreign), normal(missing); a != b {
 					t.Errorf("%s as %s: a foreign object is told from a missing one:\n%s\n%s", r.Operation, who, a, b)
@@ -183,7 +192,12 @@ func has(w *world, id string) bool {
 			n++
 		}
 	}
-	return n == 3 && len(w.hooks) >= 1
+	for _, s := range w.searches {
+		if s.ID == id && s.Tenant == beta {
+			n++
+		}
+	}
+	return n == 4 && len(w.hooks) >= 1
 }
 
 // TestIsolationWouldBeSeen is the negative control: with the tenancy check

@@ -43,6 +43,10 @@ type Options struct {
 	Keys     Keys
 	Webhooks Webhooks
 	Trail    Trail
+	Insight  Insight
+	Searches Searches
+	// Detectors are those of the program.
+	Detectors []DetectorEntry
 
 	// Classify turns a store's error into one of this package's, or nil.
 	Classify func(error) error
@@ -94,7 +98,8 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	var missing []error
 	for name, absent := range map[string]bool{"Auth": o.Auth == nil, "Alerts": o.Alerts == nil, "Events": o.Events == nil, "Findings": o.Findings == nil,
-		"Tenants": o.Tenants == nil, "Keys": o.Keys == nil, "Webhooks": o.Webhooks == nil, "Trail": o.Trail == nil} {
+		"Tenants": o.Tenants == nil, "Keys": o.Keys == nil, "Webhooks": o.Webhooks == nil, "Trail": o.Trail == nil,
+		"Insight": o.Insight == nil, "Searches": o.Searches == nil} {
 		if absent {
 			missing = append(missing, fmt.Errorf("api: option %s is missing", name))
 		}
@@ -175,6 +180,7 @@ func (s *Server) build() (*gin.Engine, error) {
 	e.ContextWithFallback = true
 	e.HandleMethodNotAllowed = true
 	e.RedirectTrailingSlash = false
+	e.UseEscapedPath, e.UnescapePathValues = true, false // ids may hold a slash; the guard unescapes them, once
 	if err := e.SetTrustedProxies(s.opts.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("api: trusted proxies: %w", err)
 	}

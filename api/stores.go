@@ -73,8 +73,10 @@ type StoredAlert struct {
 type AlertFilter struct {
 	Severity  []alert.Severity
 	Status    []string
-	Text      string // in title, reason or entity, whatever its case
-	Retracted bool   // include retracted ones
+	Entity    alert.Entity // with an id: of this entity
+	From, To  time.Time    // raised in [From, To) of event time; zero is no bound
+	Text      string       // in title, reason or entity, whatever its case
+	Retracted bool         // include retracted ones
 }
 
 // AlertPosition is the last alert of a page.

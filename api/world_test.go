@@ -35,6 +35,7 @@ type world struct {
 	tenants  map[tenant.ID]TenantInfo
 	keys     []KeyInfo
 	hooks    []WebhookInfo
+	searches []SavedSearch
 	tokens   map[string]access.Principal
 	sessions map[string]access.Principal
 	subs     map[chan Growth]context.Context
@@ -84,6 +85,7 @@ func newWorld() *world {
 			Triage: TriageState{Status: "new", Version: 1}})
 		w.keys = append(w.keys, KeyInfo{ID: object, Tenant: id, Kind: "ingest", Name: canary, Role: access.Ingest, CreatedAt: day})
 		w.hooks = append(w.hooks, WebhookInfo{ID: object, Tenant: id, Name: canary, URL: "https://siem.example/" + canary, Status: "active", CreatedAt: day})
+		w.searches = append(w.searches, SavedSearch{ID: object, Tenant: id, Name: canary, Query: "actor:" + canary, Shared: true, Owner: access.Actor{Kind: access.KindUser, ID: "admin", Name: canary}, CreatedAt: day, UpdatedAt: day})
 	}
 	who := func(name string, role access.Role, of tenant.ID, set ...tenant.ID) {
 		p := access.Principal{ID: name, Name: name, Role: role, Tenant: of, Tenants: set, Email: name + "@example.org", Kind: access.KindUser}
@@ -109,7 +111,9 @@ func newWorld() *world {
 func (w *world) server(t testing.TB, change ...func(*Options)) *Server {
 	t.Helper()
 	o := Options{Auth: (*worldAuth)(w), Alerts: (*worldAlerts)(w), Events: (*worldEvents)(w), Findings: (*worldFindings)(w), Tenants: (*worldTenants)(w),
-		Keys: (*worldKeys)(w), Webhooks: (*worldWebhooks)(w), Trail: (*worldTrail)(w), CursorKey: bytes.Repeat([]byte{7}, 32), AlertBudget: 5,
+		Keys: (*worldKeys)(w), Webhooks: (*worldWebhooks)(w), Trail: (*worldTrail)(w),
+		Insight: (*worldInsight)(w), Searches: (*worldSearches)(w),
+		CursorKey: bytes.Repeat([]byte{7}, 32), AlertBudget: 5,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }, Limits: Limits{RequestsPerSec: 1e6, SignInsPerMinute: 1e6}}
 	for _, c := range change {
 		c(&o)

@@ -74,6 +74,7 @@ var tables = map[string]Table{
 			"select(status)", "select(tenant_id)", "update(lease_owner)", "update(lease_until)")},
 	"outbox": {TenantTable, "", grants(roleTenant, "insert", "select", "update").
 		and(rolePlatform, "select(owed_since)", "select(seq)", "select(state)", "select(tenant_id)", "select(webhook_id)")},
+	"saved_searches":    {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").and(roleGranted, "select")},
 	"delivery_attempts": {TenantTable, "", grants(roleTenant, "insert", "select").and(rolePlatform, "delete", "select(at)")},
 }
 

@@ -59,6 +59,7 @@ type Core struct {
 	Alerts   *Alerts
 	Findings *Findings
 	Webhooks *Webhooks
+	Searches *Searches
 	Audit    *Audit
 
 	cfg     Config
@@ -144,6 +145,7 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 	c.Alerts = &Alerts{c}
 	c.Findings = &Findings{c}
 	c.Webhooks = &Webhooks{c}
+	c.Searches = &Searches{c}
 	c.Audit = &Audit{c: c, notes: notes{byKey: make(map[noteKey]*folded)}}
 	if err := c.check(ctx); err != nil {
 		pool.Close()

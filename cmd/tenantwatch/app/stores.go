@@ -72,7 +72,7 @@ func triageOf(t core.Triage) api.TriageState {
 }
 
 func (s alertStore) List(ctx context.Context, scope []tenant.ID, f api.AlertFilter, after *api.AlertPosition, limit int) (api.AlertList, error) {
-	cf := core.AlertFilter{Severity: f.Severity, Text: f.Text, Retracted: f.Retracted}
+	cf := core.AlertFilter{Severity: f.Severity, Text: f.Text, Retracted: f.Retracted, EntityType: f.Entity.Type, EntityID: f.Entity.ID, From: f.From, To: f.To}
 	for _, st := range f.Status {
 		cf.Status = append(cf.Status, core.Status(st))
 	}

@@ -33,6 +33,8 @@ func alertOf(o *owner) string { return o.alertID }
 func keyOf(o *owner) string   { return o.keyID }
 func hookOf(o *owner) string  { return o.hookID }
 
+func searchOf(o *owner) string { return o.searchID }
+
 var shapes = map[string]shape{
 	"createSession":         {body: map[string]any{"email": "nobody@a.example", "password": "not the right one"}},
 	"getSession":            {canary: true},
@@ -48,6 +50,23 @@ var shapes = map[string]shape{
 	"getFacets":             {query: "field=actor", search: true, canary: true},
 	"listFields":            {},
 	"exportEvents":          {query: "format=ndjson", search: true, canary: true},
+	"suggestQuery":          {query: "q=actor:", canary: true},
+	"explainQuery":          {},
+	"getEvent":              {id: func(o *owner) string { return o.canary + "-1" }, canary: true},
+	"listEventsAround":      {id: func(o *owner) string { return o.canary + "-1" }, canary: true},
+	"getSeen":               {search: true, figure: "events"},
+	"getActorDay":           {query: "actor=someone"},
+	"diffPeriods":           {query: "before_from=2026-03-01T00:00:00Z&before_to=2026-03-09T00:00:00Z&after_from=2026-03-09T00:00:00Z&after_to=2026-03-20T00:00:00Z", search: true, canary: true},
+	"listSearches":          {list: true, canary: true},
+	"createSearch":          {body: map[string]any{"name": "made by the proof", "query": "action:login"}},
+	"getSearch":             {id: searchOf, canary: true},
+	"updateSearch":          {id: searchOf, body: map[string]any{"shared": true}},
+	"deleteSearch":          {id: searchOf, body: map[string]any{}},
+	"listEntities":          {query: "type=user", list: true, search: true, canary: true},
+	"getEntity":             {id: func(o *owner) string { return o.canary + "-u3" }, canary: true},
+	"getBaseline":           {query: "type=tenant&id=none"},
+	"listDetectors":         {},
+	"getActivity":           {canary: true},
 	"listTenants":           {list: true, canary: true},
 	"createTenant":          {body: map[string]any{"id": "t-by-the-proof", "name": "Made by the proof"}},
 	"listKeys":              {list: true, canary: true},
@@ -64,7 +83,7 @@ var shapes = map[string]shape{
 
 // marks are the strings by which an owner can be known.
 func (o *owner) marks() []string {
-	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.ingest, o.admin, o.auditor}
+	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.searchID, o.ingest, o.admin, o.auditor}
 }
 
 // leaks finds marks of owners that the caller may not see.
@@ -278,7 +297,7 @@ func (p prover) headers(o *owner) {
 		p.pair(&p.n.header, o.etag, `"999-999"`, func(r *request, tag string) { id(r); r.header["If-Match"] = tag })
 	case "streamAlerts":
 		p.pair(&p.n.header, o.streamID, forged(o.streamID), func(r *request, id string) { r.header["Last-Event-ID"] = id })
-	case "createKey", "createWebhook", "createTenant": // the foreign tenant used the first one already
+	case "createKey", "createWebhook", "createTenant", "createSearch": // the foreign tenant used the first one already
 		p.pair(&p.n.header, o.canary+p.r.Operation, "CANARY-none"+p.r.Operation, func(r *request, key string) { p.own(r); r.header["Idempotency-Key"] = key })
 	}
 }

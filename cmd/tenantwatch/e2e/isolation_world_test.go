@@ -38,6 +38,7 @@ type owner struct {
 
 	ingest, admin, auditor string // secrets
 	keyID, hookID          string
+	searchID               string
 	alertID, otherID       string
 	etag                   string
 	cursors                map[string]string // by operation, of the tenant's own lists
@@ -116,6 +117,9 @@ func newWorld(t testing.TB) *world {
 		o.auditor = w.key(o.slug, map[string]any{"kind": "api", "role": "tenant_auditor", "name": o.canary + "-auditor"})
 		o.hookID = w.webhook(o, w.hooks.URL+"/"+o.canary)
 		w.webhook(o, "http://127.0.0.1:1/"+o.canary) // nobody listens: its failures must not tell either
+		for range 2 {                                // a list of one has no cursor
+			o.searchID = w.search(o)
+		}
 		w.owners = append(w.owners, o)
 	}
 	eventually(t, 10*time.Second, "the operator sees every tenant", func() bool {
@@ -187,6 +191,15 @@ func (w *world) webhook(o *owner, to string) string {
 		w.t.Fatalf("webhook: %d %s", code, b)
 	}
 	return out.Webhook.ID
+}
+
+func (w *world) search(o *owner) string {
+	code, b := w.call(o.admin, "POST", "/api/v1/searches", map[string]any{"name": o.canary + " search", "query": "actor:" + o.canary + "*", "shared": true})
+	var out struct{ ID string }
+	if err := json.Unmarshal(b, &out); code != 201 || err != nil {
+		w.t.Fatalf("saved search: %d %s", code, b)
+	}
+	return out.ID
 }
 
 // fill pushes two weeks of quiet, guesses at two accounts, and lines that no
