@@ -50,10 +50,21 @@ func (s *Server) observe(c *gin.Context) {
 			level = slog.LevelWarn
 		}
 		s.log.LogAttrs(c.Request.Context(), level, "request", slog.String("request_id", id), slog.String("method", c.Request.Method),
-			slog.String("path", c.Request.URL.Path), slog.Int("status", status), slog.Duration("took", took),
+			slog.String("path", logPath(c)), slog.Int("status", status), slog.Duration("took", took),
 			slog.Int("bytes", max(c.Writer.Size(), 0)), slog.String("principal", c.GetString(keyPrincipal)))
 	}()
 	c.Next()
+}
+
+// logPath is the path as far as it may be logged: ids that are a tenant's own
+// text stay out, ids of ours are what one looks for.
+func logPath(c *gin.Context) string {
+	for _, own := range []string{"/api/v1/audit/events/", "/api/v1/entities/"} {
+		if strings.HasPrefix(c.Request.URL.Path, own) {
+			return own + "…"
+		}
+	}
+	return c.Request.URL.Path
 }
 
 // methodLabel keeps invented methods out of the metrics.
@@ -73,7 +84,7 @@ func levelOf(p *problem) slog.Level {
 }
 
 func requestAttrs(c *gin.Context, err error) []slog.Attr {
-	return []slog.Attr{slog.String("request_id", requestID(c)), slog.String("method", c.Request.Method), slog.String("path", c.Request.URL.Path), slog.Any("error", err)}
+	return []slog.Attr{slog.String("request_id", requestID(c)), slog.String("method", c.Request.Method), slog.String("path", logPath(c)), slog.Any("error", err)}
 }
 
 // recover turns a panic into an answer and a log entry.

@@ -64,7 +64,7 @@ var shapes = map[string]shape{
 	"deleteSearch":          {id: searchOf, body: map[string]any{}},
 	"listEntities":          {query: "type=user", list: true, search: true, canary: true},
 	"getEntity":             {id: func(o *owner) string { return o.canary + "-u3" }, canary: true},
-	"getBaseline":           {query: "type=tenant&id=none"},
+	"getBaseline":           {query: "type=address&id=198.51.100.1", canary: true},
 	"listDetectors":         {},
 	"getActivity":           {canary: true},
 	"listTenants":           {list: true, canary: true},

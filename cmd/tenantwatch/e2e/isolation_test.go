@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +81,8 @@ func (w *world) prepare() {
 		admin := caller{name: "the owner", bearer: o.admin, single: true}
 		for _, r := range api.Routes() {
 			s := shapes[r.Operation]
-			q := request{method: r.Method, path: r.Path, query: map[string][]string{"limit": {"1"}}}
+			q := request{method: r.Method, path: r.Path}
+			q.query, _ = url.ParseQuery(s.query + "&limit=1")
 			if s.id != nil {
 				q.path = strings.ReplaceAll(q.path, "{id}", s.id(o))
 			}
