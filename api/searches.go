@@ -59,6 +59,9 @@ func (h *handlers) ListSearches(ctx context.Context, r rest.ListSearchesRequestO
 	slices.SortFunc(all, func(a, b SavedSearch) int { return strings.Compare(key(a), key(b)) })
 	page, last := cut(all, key, after, pageSize(r.Params.Limit))
 	for _, s := range page {
+		if err := h.s.saw(ctx, k, s.Tenant); err != nil {
+			return nil, err
+		}
 		out.Items = append(out.Items, k.searchView(s))
 	}
 	out.Next = next(h.s, k, last)
@@ -72,6 +75,9 @@ func (h *handlers) GetSearch(ctx context.Context, r rest.GetSearchRequestObject)
 		return nil, notFound()
 	}
 	s, err := h.s.opts.Searches.Get(ctx, k.scope, k.principal.Actor(), r.Id)
+	if err == nil {
+		err = h.s.saw(ctx, k, s.Tenant)
+	}
 	return rest.GetSearch200JSONResponse(k.searchView(s)), err
 }
 

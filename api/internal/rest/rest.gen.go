@@ -244,21 +244,99 @@ func (e Severity) Valid() bool {
 	}
 }
 
+// Defines values for SuggestionKind.
+const (
+	SuggestionKindField    SuggestionKind = "field"
+	SuggestionKindKeyword  SuggestionKind = "keyword"
+	SuggestionKindLabel    SuggestionKind = "label"
+	SuggestionKindOperator SuggestionKind = "operator"
+	SuggestionKindValue    SuggestionKind = "value"
+)
+
+// Valid indicates whether the value is a known member of the SuggestionKind enum.
+func (e SuggestionKind) Valid() bool {
+	switch e {
+	case SuggestionKindField:
+		return true
+	case SuggestionKindKeyword:
+		return true
+	case SuggestionKindLabel:
+		return true
+	case SuggestionKindOperator:
+		return true
+	case SuggestionKindValue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SuggestionsWant.
+const (
+	SuggestionsWantField    SuggestionsWant = "field"
+	SuggestionsWantLabel    SuggestionsWant = "label"
+	SuggestionsWantOperator SuggestionsWant = "operator"
+	SuggestionsWantValue    SuggestionsWant = "value"
+)
+
+// Valid indicates whether the value is a known member of the SuggestionsWant enum.
+func (e SuggestionsWant) Valid() bool {
+	switch e {
+	case SuggestionsWantField:
+		return true
+	case SuggestionsWantLabel:
+		return true
+	case SuggestionsWantOperator:
+		return true
+	case SuggestionsWantValue:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TriageStatus.
 const (
-	Closed     TriageStatus = "closed"
-	InProgress TriageStatus = "in_progress"
-	New        TriageStatus = "new"
+	TriageStatusClosed     TriageStatus = "closed"
+	TriageStatusInProgress TriageStatus = "in_progress"
+	TriageStatusNew        TriageStatus = "new"
 )
 
 // Valid indicates whether the value is a known member of the TriageStatus enum.
 func (e TriageStatus) Valid() bool {
 	switch e {
-	case Closed:
+	case TriageStatusClosed:
 		return true
-	case InProgress:
+	case TriageStatusInProgress:
 		return true
-	case New:
+	case TriageStatusNew:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ValueChangeKind.
+const (
+	ValueChangeKindGone ValueChangeKind = "gone"
+	ValueChangeKindLess ValueChangeKind = "less"
+	ValueChangeKindMore ValueChangeKind = "more"
+	ValueChangeKindNew  ValueChangeKind = "new"
+	ValueChangeKindSame ValueChangeKind = "same"
+)
+
+// Valid indicates whether the value is a known member of the ValueChangeKind enum.
+func (e ValueChangeKind) Valid() bool {
+	switch e {
+	case ValueChangeKindGone:
+		return true
+	case ValueChangeKindLess:
+		return true
+	case ValueChangeKindMore:
+		return true
+	case ValueChangeKindNew:
+		return true
+	case ValueChangeKindSame:
 		return true
 	default:
 		return false
@@ -291,19 +369,19 @@ func (e Verdict) Valid() bool {
 
 // Defines values for WebhookStatus.
 const (
-	Active WebhookStatus = "active"
-	Gone   WebhookStatus = "gone"
-	Paused WebhookStatus = "paused"
+	WebhookStatusActive WebhookStatus = "active"
+	WebhookStatusGone   WebhookStatus = "gone"
+	WebhookStatusPaused WebhookStatus = "paused"
 )
 
 // Valid indicates whether the value is a known member of the WebhookStatus enum.
 func (e WebhookStatus) Valid() bool {
 	switch e {
-	case Active:
+	case WebhookStatusActive:
 		return true
-	case Gone:
+	case WebhookStatusGone:
 		return true
-	case Paused:
+	case WebhookStatusPaused:
 		return true
 	default:
 		return false
@@ -328,6 +406,39 @@ func (e SearchEventsParamsOrder) Valid() bool {
 	}
 }
 
+// Defines values for ListEventsAroundParamsSame.
+const (
+	ListEventsAroundParamsSameActor    ListEventsAroundParamsSame = "actor"
+	ListEventsAroundParamsSameCountry  ListEventsAroundParamsSame = "country"
+	ListEventsAroundParamsSameDevice   ListEventsAroundParamsSame = "device"
+	ListEventsAroundParamsSameResource ListEventsAroundParamsSame = "resource"
+	ListEventsAroundParamsSameSession  ListEventsAroundParamsSame = "session"
+	ListEventsAroundParamsSameSource   ListEventsAroundParamsSame = "source"
+	ListEventsAroundParamsSameSrcIp    ListEventsAroundParamsSame = "src_ip"
+)
+
+// Valid indicates whether the value is a known member of the ListEventsAroundParamsSame enum.
+func (e ListEventsAroundParamsSame) Valid() bool {
+	switch e {
+	case ListEventsAroundParamsSameActor:
+		return true
+	case ListEventsAroundParamsSameCountry:
+		return true
+	case ListEventsAroundParamsSameDevice:
+		return true
+	case ListEventsAroundParamsSameResource:
+		return true
+	case ListEventsAroundParamsSameSession:
+		return true
+	case ListEventsAroundParamsSameSource:
+		return true
+	case ListEventsAroundParamsSameSrcIp:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExportEventsParamsFormat.
 const (
 	Csv    ExportEventsParamsFormat = "csv"
@@ -344,6 +455,161 @@ func (e ExportEventsParamsFormat) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// Defines values for GetBaselineParamsType.
+const (
+	GetBaselineParamsTypeAddress  GetBaselineParamsType = "address"
+	GetBaselineParamsTypeDevice   GetBaselineParamsType = "device"
+	GetBaselineParamsTypeResource GetBaselineParamsType = "resource"
+	GetBaselineParamsTypeService  GetBaselineParamsType = "service"
+	GetBaselineParamsTypeSession  GetBaselineParamsType = "session"
+	GetBaselineParamsTypeSource   GetBaselineParamsType = "source"
+	GetBaselineParamsTypeTenant   GetBaselineParamsType = "tenant"
+	GetBaselineParamsTypeUser     GetBaselineParamsType = "user"
+)
+
+// Valid indicates whether the value is a known member of the GetBaselineParamsType enum.
+func (e GetBaselineParamsType) Valid() bool {
+	switch e {
+	case GetBaselineParamsTypeAddress:
+		return true
+	case GetBaselineParamsTypeDevice:
+		return true
+	case GetBaselineParamsTypeResource:
+		return true
+	case GetBaselineParamsTypeService:
+		return true
+	case GetBaselineParamsTypeSession:
+		return true
+	case GetBaselineParamsTypeSource:
+		return true
+	case GetBaselineParamsTypeTenant:
+		return true
+	case GetBaselineParamsTypeUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListEntitiesParamsType.
+const (
+	ListEntitiesParamsTypeAddress  ListEntitiesParamsType = "address"
+	ListEntitiesParamsTypeDevice   ListEntitiesParamsType = "device"
+	ListEntitiesParamsTypeResource ListEntitiesParamsType = "resource"
+	ListEntitiesParamsTypeService  ListEntitiesParamsType = "service"
+	ListEntitiesParamsTypeSession  ListEntitiesParamsType = "session"
+	ListEntitiesParamsTypeSource   ListEntitiesParamsType = "source"
+	ListEntitiesParamsTypeTenant   ListEntitiesParamsType = "tenant"
+	ListEntitiesParamsTypeUser     ListEntitiesParamsType = "user"
+)
+
+// Valid indicates whether the value is a known member of the ListEntitiesParamsType enum.
+func (e ListEntitiesParamsType) Valid() bool {
+	switch e {
+	case ListEntitiesParamsTypeAddress:
+		return true
+	case ListEntitiesParamsTypeDevice:
+		return true
+	case ListEntitiesParamsTypeResource:
+		return true
+	case ListEntitiesParamsTypeService:
+		return true
+	case ListEntitiesParamsTypeSession:
+		return true
+	case ListEntitiesParamsTypeSource:
+		return true
+	case ListEntitiesParamsTypeTenant:
+		return true
+	case ListEntitiesParamsTypeUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListEntitiesParamsSort.
+const (
+	Events   ListEntitiesParamsSort = "events"
+	LastSeen ListEntitiesParamsSort = "last_seen"
+)
+
+// Valid indicates whether the value is a known member of the ListEntitiesParamsSort enum.
+func (e ListEntitiesParamsSort) Valid() bool {
+	switch e {
+	case Events:
+		return true
+	case LastSeen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetEntityParamsType.
+const (
+	GetEntityParamsTypeAddress  GetEntityParamsType = "address"
+	GetEntityParamsTypeDevice   GetEntityParamsType = "device"
+	GetEntityParamsTypeResource GetEntityParamsType = "resource"
+	GetEntityParamsTypeService  GetEntityParamsType = "service"
+	GetEntityParamsTypeSession  GetEntityParamsType = "session"
+	GetEntityParamsTypeSource   GetEntityParamsType = "source"
+	GetEntityParamsTypeTenant   GetEntityParamsType = "tenant"
+	GetEntityParamsTypeUser     GetEntityParamsType = "user"
+)
+
+// Valid indicates whether the value is a known member of the GetEntityParamsType enum.
+func (e GetEntityParamsType) Valid() bool {
+	switch e {
+	case GetEntityParamsTypeAddress:
+		return true
+	case GetEntityParamsTypeDevice:
+		return true
+	case GetEntityParamsTypeResource:
+		return true
+	case GetEntityParamsTypeService:
+		return true
+	case GetEntityParamsTypeSession:
+		return true
+	case GetEntityParamsTypeSource:
+		return true
+	case GetEntityParamsTypeTenant:
+		return true
+	case GetEntityParamsTypeUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// ActivityGrid defines model for ActivityGrid.
+type ActivityGrid struct {
+	From        *time.Time       `json:"from"`
+	StepSeconds int64            `json:"step_seconds"`
+	Tenants     []TenantActivity `json:"tenants"`
+	To          *time.Time       `json:"to"`
+}
+
+// ActorDay defines model for ActorDay.
+type ActorDay struct {
+	Actor  string        `json:"actor"`
+	Date   string        `json:"date"`
+	Fields []FieldValues `json:"fields"`
+
+	// Hours 24 of them.
+	Hours []DayHour `json:"hours"`
+
+	// KnownDays Of the 28 days before, those with events.
+	KnownDays int64 `json:"known_days"`
+
+	// Sessions The 50 with most events.
+	Sessions []SeenValue `json:"sessions"`
+	Totals   Seen        `json:"totals"`
+
+	// UsualEvents A day of the 28 before that had events.
+	UsualEvents   float64 `json:"usual_events"`
+	UsualFailures float64 `json:"usual_failures"`
 }
 
 // Alert The alert record, the same in webhooks and offline, with its triage. Contributions sum to the score exactly.
@@ -368,6 +634,50 @@ type AlertPage struct {
 
 // AlertState defines model for AlertState.
 type AlertState string
+
+// Around defines model for Around.
+type Around struct {
+	// Index Which of them is the one asked for, from 0.
+	Index int32   `json:"index"`
+	Items []Event `json:"items"`
+}
+
+// Baseline defines model for Baseline.
+type Baseline struct {
+	ActiveHours int64 `json:"active_hours"`
+
+	// Evidence Newest first, at most 50.
+	Evidence []BaselineEvidence `json:"evidence"`
+	From     time.Time          `json:"from"`
+	Id       string             `json:"id"`
+
+	// Known Known values by field; `new` marks those of the last 24 hours of the window.
+	Known []KnownValues `json:"known"`
+	Norms []Norm        `json:"norms"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+	To       time.Time  `json:"to"`
+	Totals   Seen       `json:"totals"`
+	Type     string     `json:"type"`
+
+	// Week 168 hours of the week in UTC, Monday 00:00 first.
+	Week Week `json:"week"`
+}
+
+// BaselineEvidence defines model for BaselineEvidence.
+type BaselineEvidence struct {
+	AlertId      string    `json:"alert_id"`
+	At           time.Time `json:"at"`
+	BaselineHash string    `json:"baseline_hash"`
+	Detector     string    `json:"detector"`
+	Expected     float64   `json:"expected"`
+	Observed     float64   `json:"observed"`
+	PValue       float64   `json:"p_value"`
+	Plot         *Plot     `json:"plot,omitempty"`
+	Unit         *string   `json:"unit,omitempty"`
+	Version      string    `json:"version"`
+}
 
 // Bucket defines model for Bucket.
 type Bucket struct {
@@ -399,6 +709,16 @@ type Contribution struct {
 	Version      string  `json:"version"`
 }
 
+// DayHour defines model for DayHour.
+type DayHour struct {
+	Events   int64 `json:"events"`
+	Failures int64 `json:"failures"`
+	Hour     int32 `json:"hour"`
+
+	// Usual The mean of this hour over the known days.
+	Usual float64 `json:"usual"`
+}
+
 // Delivery One revision of an alert owed to one endpoint.
 type Delivery struct {
 	AlertId   string    `json:"alert_id"`
@@ -428,11 +748,50 @@ type DeliveryPage struct {
 	Next  *string    `json:"next"`
 }
 
+// DetectorDay defines model for DetectorDay.
+type DetectorDay struct {
+	Alerts   int64  `json:"alerts"`
+	Day      string `json:"day"`
+	Findings int64  `json:"findings"`
+}
+
 // DetectorFindings defines model for DetectorFindings.
 type DetectorFindings struct {
 	// Counts findings = alerted + folded + suppressed + below_budget, always.
 	Counts   FindingCounts `json:"counts"`
 	Detector string        `json:"detector"`
+}
+
+// DetectorInfo defines model for DetectorInfo.
+type DetectorInfo struct {
+	// Alerts Alerts of the range in which it has a part.
+	Alerts int64 `json:"alerts"`
+
+	// Counts findings = alerted + folded + suppressed + below_budget, always.
+	Counts FindingCounts `json:"counts"`
+
+	// Days Oldest first, without a gap.
+	Days    []DetectorDay `json:"days"`
+	LooksAt []string      `json:"looks_at"`
+
+	// Models What it models.
+	Models string `json:"models"`
+	Name   string `json:"name"`
+
+	// Precision True positives by true and false positives; null as long as there is no such verdict.
+	Precision *float64 `json:"precision"`
+
+	// Techniques ATT&CK techniques it names.
+	Techniques []string      `json:"techniques"`
+	Verdicts   VerdictCounts `json:"verdicts"`
+	Version    string        `json:"version"`
+}
+
+// DetectorList defines model for DetectorList.
+type DetectorList struct {
+	From  *time.Time     `json:"from"`
+	Items []DetectorInfo `json:"items"`
+	To    *time.Time     `json:"to"`
 }
 
 // Entity defines model for Entity.
@@ -444,6 +803,57 @@ type Entity struct {
 
 // EntityType defines model for Entity.Type.
 type EntityType string
+
+// EntityCount defines model for EntityCount.
+type EntityCount struct {
+	// Addresses Distinct.
+	Addresses int64 `json:"addresses"`
+
+	// Countries Distinct.
+	Countries  int64     `json:"countries"`
+	Events     int64     `json:"events"`
+	Failures   int64     `json:"failures"`
+	First      time.Time `json:"first"`
+	Id         string    `json:"id"`
+	Last       time.Time `json:"last"`
+	OpenAlerts int64     `json:"open_alerts"`
+
+	// Risk The scores of its open alerts, each halved for every 3 days since it was last seen.
+	Risk float64 `json:"risk"`
+	Type string  `json:"type"`
+}
+
+// EntityPage defines model for EntityPage.
+type EntityPage struct {
+	Items []EntityCount `json:"items"`
+	Next  *string       `json:"next"`
+}
+
+// EntitySummary defines model for EntitySummary.
+type EntitySummary struct {
+	// Alerts The newest 50, without plots.
+	Alerts []Alert `json:"alerts"`
+
+	// Days Events over time, in buckets without a gap.
+	Days []Bucket `json:"days"`
+
+	// Fields What it was seen with: countries, cities, devices, user agents, networks, actions, roles and sources.
+	Fields     []FieldValues `json:"fields"`
+	Id         string        `json:"id"`
+	OpenAlerts int64         `json:"open_alerts"`
+
+	// Related Other entities in the same events.
+	Related []RelatedEntity `json:"related"`
+	Risk    float64         `json:"risk"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+	Totals   Seen       `json:"totals"`
+	Type     string     `json:"type"`
+
+	// Week 168 hours of the week in UTC, Monday 00:00 first.
+	Week Week `json:"week"`
+}
 
 // Event One record, typed after OCSF 1.8. Empty fields are left out.
 type Event = event.Event
@@ -468,6 +878,17 @@ type EventPage struct {
 	Explain *string `json:"explain,omitempty"`
 	Items   []Event `json:"items"`
 	Next    *string `json:"next"`
+}
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	Explain string `json:"explain"`
+
+	// Query The query in its canonical form.
+	Query string `json:"query"`
+
+	// Terms How many terms and texts, of at most 64.
+	Terms int32 `json:"terms"`
 }
 
 // FacetValue defines model for FacetValue.
@@ -500,6 +921,12 @@ type Field struct {
 // FieldType defines model for Field.Type.
 type FieldType string
 
+// FieldChanges defines model for FieldChanges.
+type FieldChanges struct {
+	Field  string        `json:"field"`
+	Values []ValueChange `json:"values"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	// Column Where in a query, in characters from 1.
@@ -516,6 +943,12 @@ type FieldError struct {
 // FieldList defines model for FieldList.
 type FieldList struct {
 	Items []Field `json:"items"`
+}
+
+// FieldValues defines model for FieldValues.
+type FieldValues struct {
+	Field  string      `json:"field"`
+	Values []SeenValue `json:"values"`
 }
 
 // FindingCounts findings = alerted + folded + suppressed + below_budget, always.
@@ -638,6 +1071,30 @@ type KeyPage struct {
 	Next  *string `json:"next"`
 }
 
+// KnownValues defines model for KnownValues.
+type KnownValues struct {
+	// ChanceOfNew That the next event brings a value never seen (Good and Turing: values seen once, by events).
+	ChanceOfNew float64 `json:"chance_of_new"`
+
+	// Distinct How many values are known, at most 100.
+	Distinct int64       `json:"distinct"`
+	Field    string      `json:"field"`
+	Values   []SeenValue `json:"values"`
+}
+
+// Norm defines model for Norm.
+type Norm struct {
+	// Detector The detector that looks at it.
+	Detector string  `json:"detector"`
+	Max      float64 `json:"max"`
+	Name     string  `json:"name"`
+	P50      float64 `json:"p50"`
+	P90      float64 `json:"p90"`
+	P95      float64 `json:"p95"`
+	P99      float64 `json:"p99"`
+	Unit     string  `json:"unit"`
+}
+
 // Overview defines model for Overview.
 type Overview struct {
 	// Alerts Open means new or in progress, and not retracted.
@@ -649,6 +1106,13 @@ type Overview struct {
 
 	// Tenants Each tenant of the set; at most 100, those with most open alerts first.
 	Tenants []TenantCounts `json:"tenants"`
+}
+
+// PeriodDiff defines model for PeriodDiff.
+type PeriodDiff struct {
+	After  Seen           `json:"after"`
+	Before Seen           `json:"before"`
+	Fields []FieldChanges `json:"fields"`
 }
 
 // Plot defines model for Plot.
@@ -712,8 +1176,100 @@ type QuarantinedLine struct {
 	TenantId TenantSlug `json:"tenant_id"`
 }
 
+// RelatedEntity defines model for RelatedEntity.
+type RelatedEntity struct {
+	Events int64     `json:"events"`
+	Id     string    `json:"id"`
+	Last   time.Time `json:"last"`
+	Type   string    `json:"type"`
+}
+
 // Role defines model for Role.
 type Role string
+
+// SavedSearch defines model for SavedSearch.
+type SavedSearch struct {
+	CreatedAt time.Time `json:"created_at"`
+	Id        string    `json:"id"`
+	Name      string    `json:"name"`
+
+	// Own You made it.
+	Own   bool   `json:"own"`
+	Owner string `json:"owner"`
+	Query string `json:"query"`
+
+	// Range How far back, such as 24h or 7d, or from..to in RFC 3339; empty: everything.
+	Range string `json:"range"`
+
+	// Shared Everybody who reads the tenant's events sees it.
+	Shared bool `json:"shared"`
+
+	// TenantId A tenant's immutable id.
+	TenantId  TenantSlug `json:"tenant_id"`
+	UpdatedAt time.Time  `json:"updated_at"`
+}
+
+// SearchCreate defines model for SearchCreate.
+type SearchCreate struct {
+	Name   string  `json:"name"`
+	Query  string  `json:"query"`
+	Range  *string `json:"range,omitempty"`
+	Shared *bool   `json:"shared,omitempty"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+}
+
+// SearchPage defines model for SearchPage.
+type SearchPage struct {
+	Items []SavedSearch `json:"items"`
+	Next  *string       `json:"next"`
+}
+
+// SearchPatch What is left out stays as it is.
+type SearchPatch struct {
+	Name   *string `json:"name,omitempty"`
+	Query  *string `json:"query,omitempty"`
+	Range  *string `json:"range,omitempty"`
+	Shared *bool   `json:"shared,omitempty"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+}
+
+// Seen defines model for Seen.
+type Seen struct {
+	// Actors Distinct, to about 1 %.
+	Actors    int64 `json:"actors"`
+	Addresses int64 `json:"addresses"`
+	BytesIn   int64 `json:"bytes_in"`
+	BytesOut  int64 `json:"bytes_out"`
+
+	// Days UTC days with an event.
+	Days      int64      `json:"days"`
+	Events    int64      `json:"events"`
+	Failures  int64      `json:"failures"`
+	First     *time.Time `json:"first"`
+	Last      *time.Time `json:"last"`
+	Resources int64      `json:"resources"`
+}
+
+// SeenValue defines model for SeenValue.
+type SeenValue struct {
+	Events   int64 `json:"events"`
+	Failures int64 `json:"failures"`
+
+	// First First seen in the range.
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+
+	// New Never seen in the time before that is compared with.
+	New *bool `json:"new,omitempty"`
+
+	// Share Of the events of the range.
+	Share *float64 `json:"share,omitempty"`
+	Value string   `json:"value"`
+}
 
 // Session defines model for Session.
 type Session struct {
@@ -790,6 +1346,39 @@ type StreamMissed struct {
 	Missed int64 `json:"missed"`
 }
 
+// Suggestion defines model for Suggestion.
+type Suggestion struct {
+	// Count Of values and labels: in how many of the newest events.
+	Count *int64         `json:"count,omitempty"`
+	Doc   *string        `json:"doc,omitempty"`
+	Kind  SuggestionKind `json:"kind"`
+
+	// Text What to write, quoted where it has to be.
+	Text string `json:"text"`
+}
+
+// SuggestionKind defines model for Suggestion.Kind.
+type SuggestionKind string
+
+// Suggestions defines model for Suggestions.
+type Suggestions struct {
+	// End up to here, excluded.
+	End int32 `json:"end"`
+
+	// Field The field that operator or value belong to.
+	Field *string      `json:"field,omitempty"`
+	Items []Suggestion `json:"items"`
+
+	// Start Replace from here, in characters from 0,
+	Start int32 `json:"start"`
+
+	// Want What belongs there.
+	Want SuggestionsWant `json:"want"`
+}
+
+// SuggestionsWant What belongs there.
+type SuggestionsWant string
+
 // Tenant defines model for Tenant.
 type Tenant struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -797,6 +1386,27 @@ type Tenant struct {
 	// Id A tenant's immutable id.
 	Id   TenantSlug `json:"id"`
 	Name string     `json:"name"`
+}
+
+// TenantActivity defines model for TenantActivity.
+type TenantActivity struct {
+	// Alerts Alerts raised in the hour.
+	Alerts []int64 `json:"alerts"`
+
+	// Events A figure an hour.
+	Events   []int64 `json:"events"`
+	Failures []int64 `json:"failures"`
+
+	// Latest Event time of the latest event.
+	Latest *time.Time `json:"latest"`
+
+	// LatestIngested When that event came in.
+	LatestIngested *time.Time `json:"latest_ingested"`
+	OpenAlerts     int64      `json:"open_alerts"`
+	Risk           float64    `json:"risk"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
 }
 
 // TenantCounts defines model for TenantCounts.
@@ -858,8 +1468,33 @@ type TriagePatch = TriageChange
 // TriageStatus defines model for TriageStatus.
 type TriageStatus string
 
+// ValueChange defines model for ValueChange.
+type ValueChange struct {
+	After  int64 `json:"after"`
+	Before int64 `json:"before"`
+
+	// Change By how much its share of the events changed, -1 to 1.
+	Change float64         `json:"change"`
+	Kind   ValueChangeKind `json:"kind"`
+	Value  string          `json:"value"`
+}
+
+// ValueChangeKind defines model for ValueChange.Kind.
+type ValueChangeKind string
+
 // Verdict defines model for Verdict.
 type Verdict string
+
+// VerdictCounts defines model for VerdictCounts.
+type VerdictCounts struct {
+	Benign        int64 `json:"benign"`
+	Duplicate     int64 `json:"duplicate"`
+	FalsePositive int64 `json:"false_positive"`
+
+	// None Nobody has said yet.
+	None         int64 `json:"none"`
+	TruePositive int64 `json:"true_positive"`
+}
 
 // Webhook defines model for Webhook.
 type Webhook struct {
@@ -904,6 +1539,15 @@ type WebhookPage struct {
 	Next  *string   `json:"next"`
 }
 
+// Week 168 hours of the week in UTC, Monday 00:00 first.
+type Week struct {
+	Events   []int64 `json:"events"`
+	Failures []int64 `json:"failures"`
+
+	// Hours How many of each hour had an event.
+	Hours []int64 `json:"hours"`
+}
+
 // After defines model for After.
 type After = string
 
@@ -912,6 +1556,12 @@ type AlertID = string
 
 // CSRF defines model for CSRF.
 type CSRF = string
+
+// EntityID defines model for EntityID.
+type EntityID = string
+
+// EventID defines model for EventID.
+type EventID = string
 
 // From defines model for From.
 type From = time.Time
@@ -962,6 +1612,15 @@ type GetIngestAccountingParams struct {
 
 	// To Events before this time.
 	To *To `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// GetActivityParams defines parameters for GetActivity.
+type GetActivityParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Hours Hours up to the latest event of the set.
+	Hours *int `form:"hours,omitempty" json:"hours,omitempty"`
 }
 
 // ListAlertsParams defines parameters for ListAlerts.
@@ -1015,6 +1674,46 @@ type TriageAlertParams struct {
 	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
 }
 
+// GetActorDayParams defines parameters for GetActorDay.
+type GetActorDayParams struct {
+	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Actor Verbatim.
+	Actor string `form:"actor" json:"actor"`
+
+	// Date The day, in UTC; by default the one of its latest event.
+	Date *string `form:"date,omitempty" json:"date,omitempty"`
+}
+
+// DiffPeriodsParams defines parameters for DiffPeriods.
+type DiffPeriodsParams struct {
+	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Q The audit query: terms joined by AND unless OR stands between them, `-` or NOT before what must not be, parentheses,
+	// `field:value` with `*` wildcards, `field>value` for numbers, addresses as CIDR, words as free text.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// BeforeFrom Begin of the earlier period.
+	BeforeFrom time.Time `form:"before_from" json:"before_from"`
+
+	// BeforeTo Its end, excluded.
+	BeforeTo time.Time `form:"before_to" json:"before_to"`
+
+	// AfterFrom Begin of the later period.
+	AfterFrom time.Time `form:"after_from" json:"after_from"`
+
+	// AfterTo Its end, excluded.
+	AfterTo time.Time `form:"after_to" json:"after_to"`
+
+	// Fields The fields to compare, separated by commas, at most 8; by default actor, action, country, src_ip and resource.
+	Fields *[]string `form:"fields,omitempty" json:"fields,omitempty"`
+
+	// Limit Values of each field.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // SearchEventsParams defines parameters for SearchEvents.
 type SearchEventsParams struct {
 	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
@@ -1042,6 +1741,37 @@ type SearchEventsParams struct {
 
 // SearchEventsParamsOrder defines parameters for SearchEvents.
 type SearchEventsParamsOrder string
+
+// GetEventParams defines parameters for GetEvent.
+type GetEventParams struct {
+	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// ListEventsAroundParams defines parameters for ListEventsAround.
+type ListEventsAroundParams struct {
+	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Same Only events that share this field with it.
+	Same *ListEventsAroundParamsSame `form:"same,omitempty" json:"same,omitempty"`
+
+	// Before How many events before it.
+	Before *int `form:"before,omitempty" json:"before,omitempty"`
+
+	// AfterCount How many events after it.
+	AfterCount *int `form:"after_count,omitempty" json:"after_count,omitempty"`
+}
+
+// ListEventsAroundParamsSame defines parameters for ListEventsAround.
+type ListEventsAroundParamsSame string
+
+// ExplainQueryParams defines parameters for ExplainQuery.
+type ExplainQueryParams struct {
+	// Q The audit query: terms joined by AND unless OR stands between them, `-` or NOT before what must not be, parentheses,
+	// `field:value` with `*` wildcards, `field>value` for numbers, addresses as CIDR, words as free text.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+}
 
 // ExportEventsParams defines parameters for ExportEvents.
 type ExportEventsParams struct {
@@ -1106,6 +1836,122 @@ type GetHistogramParams struct {
 	Buckets *int `form:"buckets,omitempty" json:"buckets,omitempty"`
 }
 
+// GetSeenParams defines parameters for GetSeen.
+type GetSeenParams struct {
+	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Q The audit query: terms joined by AND unless OR stands between them, `-` or NOT before what must not be, parentheses,
+	// `field:value` with `*` wildcards, `field>value` for numbers, addresses as CIDR, words as free text.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// From Events at or after this time.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Events before this time.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// SuggestQueryParams defines parameters for SuggestQuery.
+type SuggestQueryParams struct {
+	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Q The audit query: terms joined by AND unless OR stands between them, `-` or NOT before what must not be, parentheses,
+	// `field:value` with `*` wildcards, `field>value` for numbers, addresses as CIDR, words as free text.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// At Where the writer is, in characters from 0; the end by default.
+	At *int `form:"at,omitempty" json:"at,omitempty"`
+
+	// From Events at or after this time.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Events before this time.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// Limit How many suggestions.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetBaselineParams defines parameters for GetBaseline.
+type GetBaselineParams struct {
+	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Type Its type.
+	Type GetBaselineParamsType `form:"type" json:"type"`
+
+	// Id The entity, verbatim.
+	Id string `form:"id" json:"id"`
+
+	// Days How many days up to its latest event.
+	Days *int `form:"days,omitempty" json:"days,omitempty"`
+}
+
+// GetBaselineParamsType defines parameters for GetBaseline.
+type GetBaselineParamsType string
+
+// ListDetectorsParams defines parameters for ListDetectors.
+type ListDetectorsParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Days Days of event time up to the latest finding.
+	Days *int `form:"days,omitempty" json:"days,omitempty"`
+}
+
+// ListEntitiesParams defines parameters for ListEntities.
+type ListEntitiesParams struct {
+	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Type Their type.
+	Type ListEntitiesParamsType `form:"type" json:"type"`
+
+	// Q A text in the entity's id, whatever its case.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// From Events at or after this time.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Events before this time.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// Sort Most events first, or newest seen first.
+	Sort *ListEntitiesParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// After The cursor `next` of the page before.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Items per page, at most 500.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListEntitiesParamsType defines parameters for ListEntities.
+type ListEntitiesParamsType string
+
+// ListEntitiesParamsSort defines parameters for ListEntities.
+type ListEntitiesParamsSort string
+
+// GetEntityParams defines parameters for GetEntity.
+type GetEntityParams struct {
+	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Type Its type; user by default.
+	Type *GetEntityParamsType `form:"type,omitempty" json:"type,omitempty"`
+
+	// From Events at or after this time.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Events before this time.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// GetEntityParamsType defines parameters for GetEntity.
+type GetEntityParamsType string
+
 // ListKeysParams defines parameters for ListKeys.
 type ListKeysParams struct {
 	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
@@ -1153,6 +1999,49 @@ type ListQuarantineParams struct {
 
 	// Limit Items per page, at most 500.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListSearchesParams defines parameters for ListSearches.
+type ListSearchesParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// After The cursor `next` of the page before.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Items per page, at most 500.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateSearchParams defines parameters for CreateSearch.
+type CreateSearchParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteSearchParams defines parameters for DeleteSearch.
+type DeleteSearchParams struct {
+	// TenantId The tenant of the object, when the body does not name it. Only for roles with several tenants.
+	TenantId *TenantIDDelete `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
+// GetSearchParams defines parameters for GetSearch.
+type GetSearchParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// UpdateSearchParams defines parameters for UpdateSearch.
+type UpdateSearchParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
 }
 
 // DeleteSessionParams defines parameters for DeleteSession.
@@ -1244,6 +2133,15 @@ type CreateKeyJSONRequestBody = KeyCreate
 // DeleteKeyJSONRequestBody defines body for DeleteKey for application/json ContentType.
 type DeleteKeyJSONRequestBody = TenantRef
 
+// CreateSearchJSONRequestBody defines body for CreateSearch for application/json ContentType.
+type CreateSearchJSONRequestBody = SearchCreate
+
+// DeleteSearchJSONRequestBody defines body for DeleteSearch for application/json ContentType.
+type DeleteSearchJSONRequestBody = TenantRef
+
+// UpdateSearchJSONRequestBody defines body for UpdateSearch for application/json ContentType.
+type UpdateSearchJSONRequestBody = SearchPatch
+
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
 type CreateSessionJSONRequestBody = SessionCreate
 
@@ -1264,6 +2162,9 @@ type ServerInterface interface {
 	// GetIngestAccounting What came in and what became of it, by source
 	// (GET /api/v1/accounting/ingest)
 	GetIngestAccounting(c *gin.Context, params GetIngestAccountingParams)
+	// GetActivity Hours by tenants: events, failures, alerts and risk
+	// (GET /api/v1/activity)
+	GetActivity(c *gin.Context, params GetActivityParams)
 	// ListAlerts List alerts, newest raised first
 	// (GET /api/v1/alerts)
 	ListAlerts(c *gin.Context, params ListAlertsParams)
@@ -1276,9 +2177,24 @@ type ServerInterface interface {
 	// TriageAlert Say what became of an alert
 	// (PATCH /api/v1/alerts/{id}/triage)
 	TriageAlert(c *gin.Context, id AlertID, params TriageAlertParams)
+	// GetActorDay An actor's day beside its usual day
+	// (GET /api/v1/audit/day)
+	GetActorDay(c *gin.Context, params GetActorDayParams)
+	// DiffPeriods What changed between two periods
+	// (GET /api/v1/audit/diff)
+	DiffPeriods(c *gin.Context, params DiffPeriodsParams)
 	// SearchEvents Search a tenant's events, newest first
 	// (GET /api/v1/audit/events)
 	SearchEvents(c *gin.Context, params SearchEventsParams)
+	// GetEvent One event by its id
+	// (GET /api/v1/audit/events/{id})
+	GetEvent(c *gin.Context, id EventID, params GetEventParams)
+	// ListEventsAround What happened before and after an event
+	// (GET /api/v1/audit/events/{id}/around)
+	ListEventsAround(c *gin.Context, id EventID, params ListEventsAroundParams)
+	// ExplainQuery What a query means, in words
+	// (GET /api/v1/audit/explain)
+	ExplainQuery(c *gin.Context, params ExplainQueryParams)
 	// ExportEvents Export a search as CSV or NDJSON
 	// (GET /api/v1/audit/export)
 	ExportEvents(c *gin.Context, params ExportEventsParams)
@@ -1291,6 +2207,24 @@ type ServerInterface interface {
 	// GetHistogram Count events over time
 	// (GET /api/v1/audit/histogram)
 	GetHistogram(c *gin.Context, params GetHistogramParams)
+	// GetSeen First and last seen, and how much in between
+	// (GET /api/v1/audit/seen)
+	GetSeen(c *gin.Context, params GetSeenParams)
+	// SuggestQuery Complete a query that is being written
+	// (GET /api/v1/audit/suggest)
+	SuggestQuery(c *gin.Context, params SuggestQueryParams)
+	// GetBaseline What is normal for an entity
+	// (GET /api/v1/baselines)
+	GetBaseline(c *gin.Context, params GetBaselineParams)
+	// ListDetectors The detectors, and how each is doing
+	// (GET /api/v1/detectors)
+	ListDetectors(c *gin.Context, params ListDetectorsParams)
+	// ListEntities A tenant's users, services, addresses, devices, sessions, resources or sources
+	// (GET /api/v1/entities)
+	ListEntities(c *gin.Context, params ListEntitiesParams)
+	// GetEntity Everything known of one entity
+	// (GET /api/v1/entities/{id})
+	GetEntity(c *gin.Context, id EntityID, params GetEntityParams)
 	// ListKeys Ingest keys and API tokens, newest first; never their secrets
 	// (GET /api/v1/keys)
 	ListKeys(c *gin.Context, params ListKeysParams)
@@ -1306,6 +2240,21 @@ type ServerInterface interface {
 	// ListQuarantine Lines no parser could take, newest first
 	// (GET /api/v1/quarantine)
 	ListQuarantine(c *gin.Context, params ListQuarantineParams)
+	// ListSearches Saved searches, by name
+	// (GET /api/v1/searches)
+	ListSearches(c *gin.Context, params ListSearchesParams)
+	// CreateSearch Save a search
+	// (POST /api/v1/searches)
+	CreateSearch(c *gin.Context, params CreateSearchParams)
+	// DeleteSearch Forget a saved search of your own
+	// (DELETE /api/v1/searches/{id})
+	DeleteSearch(c *gin.Context, id ObjectID, params DeleteSearchParams)
+	// GetSearch One saved search
+	// (GET /api/v1/searches/{id})
+	GetSearch(c *gin.Context, id ObjectID, params GetSearchParams)
+	// UpdateSearch Change a saved search of your own
+	// (PATCH /api/v1/searches/{id})
+	UpdateSearch(c *gin.Context, id ObjectID, params UpdateSearchParams)
 	// DeleteSession Sign out
 	// (DELETE /api/v1/session)
 	DeleteSession(c *gin.Context, params DeleteSessionParams)
@@ -1431,6 +2380,41 @@ func (siw *ServerInterfaceWrapper) GetIngestAccounting(c *gin.Context) {
 	}
 
 	siw.Handler.GetIngestAccounting(c, params)
+}
+
+// GetActivity operation middleware
+func (siw *ServerInterfaceWrapper) GetActivity(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetActivityParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "hours" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "hours", c.Request.URL.Query(), &params.Hours, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter hours: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetActivity(c, params)
 }
 
 // ListAlerts operation middleware
@@ -1677,6 +2661,132 @@ func (siw *ServerInterfaceWrapper) TriageAlert(c *gin.Context) {
 	siw.Handler.TriageAlert(c, id, params)
 }
 
+// GetActorDay operation middleware
+func (siw *ServerInterfaceWrapper) GetActorDay(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetActorDayParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "date" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "date", c.Request.URL.Query(), &params.Date, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter date: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetActorDay(c, params)
+}
+
+// DiffPeriods operation middleware
+func (siw *ServerInterfaceWrapper) DiffPeriods(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DiffPeriodsParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "before_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "before_from", c.Request.URL.Query(), &params.BeforeFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter before_from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "before_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "before_to", c.Request.URL.Query(), &params.BeforeTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter before_to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "after_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "after_from", c.Request.URL.Query(), &params.AfterFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after_from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "after_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "after_to", c.Request.URL.Query(), &params.AfterTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after_to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "fields" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "fields", c.Request.URL.Query(), &params.Fields, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fields: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DiffPeriods(c, params)
+}
+
 // SearchEvents operation middleware
 func (siw *ServerInterfaceWrapper) SearchEvents(c *gin.Context) {
 
@@ -1750,6 +2860,129 @@ func (siw *ServerInterfaceWrapper) SearchEvents(c *gin.Context) {
 	}
 
 	siw.Handler.SearchEvents(c, params)
+}
+
+// GetEvent operation middleware
+func (siw *ServerInterfaceWrapper) GetEvent(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id EventID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetEventParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetEvent(c, id, params)
+}
+
+// ListEventsAround operation middleware
+func (siw *ServerInterfaceWrapper) ListEventsAround(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id EventID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventsAroundParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "same" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "same", c.Request.URL.Query(), &params.Same, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter same: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", c.Request.URL.Query(), &params.Before, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter before: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after_count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after_count", c.Request.URL.Query(), &params.AfterCount, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after_count: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListEventsAround(c, id, params)
+}
+
+// ExplainQuery operation middleware
+func (siw *ServerInterfaceWrapper) ExplainQuery(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExplainQueryParams
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExplainQuery(c, params)
 }
 
 // ExportEvents operation middleware
@@ -1948,6 +3181,353 @@ func (siw *ServerInterfaceWrapper) GetHistogram(c *gin.Context) {
 	}
 
 	siw.Handler.GetHistogram(c, params)
+}
+
+// GetSeen operation middleware
+func (siw *ServerInterfaceWrapper) GetSeen(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSeenParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSeen(c, params)
+}
+
+// SuggestQuery operation middleware
+func (siw *ServerInterfaceWrapper) SuggestQuery(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SuggestQueryParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", c.Request.URL.Query(), &params.At, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter at: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SuggestQuery(c, params)
+}
+
+// GetBaseline operation middleware
+func (siw *ServerInterfaceWrapper) GetBaseline(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetBaselineParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "type", c.Request.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "id", c.Request.URL.Query(), &params.Id, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days", c.Request.URL.Query(), &params.Days, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter days: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetBaseline(c, params)
+}
+
+// ListDetectors operation middleware
+func (siw *ServerInterfaceWrapper) ListDetectors(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDetectorsParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days", c.Request.URL.Query(), &params.Days, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter days: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListDetectors(c, params)
+}
+
+// ListEntities operation middleware
+func (siw *ServerInterfaceWrapper) ListEntities(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEntitiesParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "type", c.Request.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", c.Request.URL.Query(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sort: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListEntities(c, params)
+}
+
+// GetEntity operation middleware
+func (siw *ServerInterfaceWrapper) GetEntity(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id EntityID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetEntityParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", c.Request.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetEntity(c, id, params)
 }
 
 // ListKeys operation middleware
@@ -2177,6 +3757,250 @@ func (siw *ServerInterfaceWrapper) ListQuarantine(c *gin.Context) {
 	}
 
 	siw.Handler.ListQuarantine(c, params)
+}
+
+// ListSearches operation middleware
+func (siw *ServerInterfaceWrapper) ListSearches(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSearchesParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSearches(c, params)
+}
+
+// CreateSearch operation middleware
+func (siw *ServerInterfaceWrapper) CreateSearch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSearchParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateSearch(c, params)
+}
+
+// DeleteSearch operation middleware
+func (siw *ServerInterfaceWrapper) DeleteSearch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteSearchParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteSearch(c, id, params)
+}
+
+// GetSearch operation middleware
+func (siw *ServerInterfaceWrapper) GetSearch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSearchParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSearch(c, id, params)
+}
+
+// UpdateSearch operation middleware
+func (siw *ServerInterfaceWrapper) UpdateSearch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateSearchParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateSearch(c, id, params)
 }
 
 // DeleteSession operation middleware
@@ -2635,20 +4459,37 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 
 	router.GET(options.BaseURL+"/api/v1/accounting/findings", wrapper.GetFindingsAccounting)
 	router.GET(options.BaseURL+"/api/v1/accounting/ingest", wrapper.GetIngestAccounting)
+	router.GET(options.BaseURL+"/api/v1/activity", wrapper.GetActivity)
 	router.GET(options.BaseURL+"/api/v1/alerts", wrapper.ListAlerts)
 	router.GET(options.BaseURL+"/api/v1/alerts/:id", wrapper.GetAlert)
 	router.GET(options.BaseURL+"/api/v1/alerts/:id/events", wrapper.ListAlertEvents)
 	router.PATCH(options.BaseURL+"/api/v1/alerts/:id/triage", wrapper.TriageAlert)
+	router.GET(options.BaseURL+"/api/v1/audit/day", wrapper.GetActorDay)
+	router.GET(options.BaseURL+"/api/v1/audit/diff", wrapper.DiffPeriods)
 	router.GET(options.BaseURL+"/api/v1/audit/events", wrapper.SearchEvents)
+	router.GET(options.BaseURL+"/api/v1/audit/events/:id", wrapper.GetEvent)
+	router.GET(options.BaseURL+"/api/v1/audit/events/:id/around", wrapper.ListEventsAround)
+	router.GET(options.BaseURL+"/api/v1/audit/explain", wrapper.ExplainQuery)
 	router.GET(options.BaseURL+"/api/v1/audit/export", wrapper.ExportEvents)
 	router.GET(options.BaseURL+"/api/v1/audit/facets", wrapper.GetFacets)
 	router.GET(options.BaseURL+"/api/v1/audit/fields", wrapper.ListFields)
 	router.GET(options.BaseURL+"/api/v1/audit/histogram", wrapper.GetHistogram)
+	router.GET(options.BaseURL+"/api/v1/audit/seen", wrapper.GetSeen)
+	router.GET(options.BaseURL+"/api/v1/audit/suggest", wrapper.SuggestQuery)
+	router.GET(options.BaseURL+"/api/v1/baselines", wrapper.GetBaseline)
+	router.GET(options.BaseURL+"/api/v1/detectors", wrapper.ListDetectors)
+	router.GET(options.BaseURL+"/api/v1/entities", wrapper.ListEntities)
+	router.GET(options.BaseURL+"/api/v1/entities/:id", wrapper.GetEntity)
 	router.GET(options.BaseURL+"/api/v1/keys", wrapper.ListKeys)
 	router.POST(options.BaseURL+"/api/v1/keys", wrapper.CreateKey)
 	router.DELETE(options.BaseURL+"/api/v1/keys/:id", wrapper.DeleteKey)
 	router.GET(options.BaseURL+"/api/v1/overview", wrapper.GetOverview)
 	router.GET(options.BaseURL+"/api/v1/quarantine", wrapper.ListQuarantine)
+	router.GET(options.BaseURL+"/api/v1/searches", wrapper.ListSearches)
+	router.POST(options.BaseURL+"/api/v1/searches", wrapper.CreateSearch)
+	router.DELETE(options.BaseURL+"/api/v1/searches/:id", wrapper.DeleteSearch)
+	router.GET(options.BaseURL+"/api/v1/searches/:id", wrapper.GetSearch)
+	router.PATCH(options.BaseURL+"/api/v1/searches/:id", wrapper.UpdateSearch)
 	router.DELETE(options.BaseURL+"/api/v1/session", wrapper.DeleteSession)
 	router.GET(options.BaseURL+"/api/v1/session", wrapper.GetSession)
 	router.POST(options.BaseURL+"/api/v1/session", wrapper.CreateSession)
@@ -2694,6 +4535,28 @@ type GetIngestAccountingResponseObject interface {
 type GetIngestAccounting200JSONResponse IngestAccounting
 
 func (response GetIngestAccounting200JSONResponse) VisitGetIngestAccountingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetActivityRequestObject struct {
+	Params GetActivityParams
+}
+
+type GetActivityResponseObject interface {
+	VisitGetActivityResponse(w http.ResponseWriter) error
+}
+
+type GetActivity200JSONResponse ActivityGrid
+
+func (response GetActivity200JSONResponse) VisitGetActivityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2825,6 +4688,50 @@ func (response TriageAlert200JSONResponse) VisitTriageAlertResponse(w http.Respo
 	return err
 }
 
+type GetActorDayRequestObject struct {
+	Params GetActorDayParams
+}
+
+type GetActorDayResponseObject interface {
+	VisitGetActorDayResponse(w http.ResponseWriter) error
+}
+
+type GetActorDay200JSONResponse ActorDay
+
+func (response GetActorDay200JSONResponse) VisitGetActorDayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiffPeriodsRequestObject struct {
+	Params DiffPeriodsParams
+}
+
+type DiffPeriodsResponseObject interface {
+	VisitDiffPeriodsResponse(w http.ResponseWriter) error
+}
+
+type DiffPeriods200JSONResponse PeriodDiff
+
+func (response DiffPeriods200JSONResponse) VisitDiffPeriodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SearchEventsRequestObject struct {
 	Params SearchEventsParams
 }
@@ -2836,6 +4743,74 @@ type SearchEventsResponseObject interface {
 type SearchEvents200JSONResponse EventPage
 
 func (response SearchEvents200JSONResponse) VisitSearchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEventRequestObject struct {
+	Id     EventID `json:"id"`
+	Params GetEventParams
+}
+
+type GetEventResponseObject interface {
+	VisitGetEventResponse(w http.ResponseWriter) error
+}
+
+type GetEvent200JSONResponse Event
+
+func (response GetEvent200JSONResponse) VisitGetEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEventsAroundRequestObject struct {
+	Id     EventID `json:"id"`
+	Params ListEventsAroundParams
+}
+
+type ListEventsAroundResponseObject interface {
+	VisitListEventsAroundResponse(w http.ResponseWriter) error
+}
+
+type ListEventsAround200JSONResponse Around
+
+func (response ListEventsAround200JSONResponse) VisitListEventsAroundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExplainQueryRequestObject struct {
+	Params ExplainQueryParams
+}
+
+type ExplainQueryResponseObject interface {
+	VisitExplainQueryResponse(w http.ResponseWriter) error
+}
+
+type ExplainQuery200JSONResponse Explanation
+
+func (response ExplainQuery200JSONResponse) VisitExplainQueryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2995,6 +4970,139 @@ func (response GetHistogram200JSONResponse) VisitGetHistogramResponse(w http.Res
 	return err
 }
 
+type GetSeenRequestObject struct {
+	Params GetSeenParams
+}
+
+type GetSeenResponseObject interface {
+	VisitGetSeenResponse(w http.ResponseWriter) error
+}
+
+type GetSeen200JSONResponse Seen
+
+func (response GetSeen200JSONResponse) VisitGetSeenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuggestQueryRequestObject struct {
+	Params SuggestQueryParams
+}
+
+type SuggestQueryResponseObject interface {
+	VisitSuggestQueryResponse(w http.ResponseWriter) error
+}
+
+type SuggestQuery200JSONResponse Suggestions
+
+func (response SuggestQuery200JSONResponse) VisitSuggestQueryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBaselineRequestObject struct {
+	Params GetBaselineParams
+}
+
+type GetBaselineResponseObject interface {
+	VisitGetBaselineResponse(w http.ResponseWriter) error
+}
+
+type GetBaseline200JSONResponse Baseline
+
+func (response GetBaseline200JSONResponse) VisitGetBaselineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDetectorsRequestObject struct {
+	Params ListDetectorsParams
+}
+
+type ListDetectorsResponseObject interface {
+	VisitListDetectorsResponse(w http.ResponseWriter) error
+}
+
+type ListDetectors200JSONResponse DetectorList
+
+func (response ListDetectors200JSONResponse) VisitListDetectorsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntitiesRequestObject struct {
+	Params ListEntitiesParams
+}
+
+type ListEntitiesResponseObject interface {
+	VisitListEntitiesResponse(w http.ResponseWriter) error
+}
+
+type ListEntities200JSONResponse EntityPage
+
+func (response ListEntities200JSONResponse) VisitListEntitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntityRequestObject struct {
+	Id     EntityID `json:"id"`
+	Params GetEntityParams
+}
+
+type GetEntityResponseObject interface {
+	VisitGetEntityResponse(w http.ResponseWriter) error
+}
+
+type GetEntity200JSONResponse EntitySummary
+
+func (response GetEntity200JSONResponse) VisitGetEntityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListKeysRequestObject struct {
 	Params ListKeysParams
 }
@@ -3091,6 +5199,116 @@ type ListQuarantineResponseObject interface {
 type ListQuarantine200JSONResponse QuarantinePage
 
 func (response ListQuarantine200JSONResponse) VisitListQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSearchesRequestObject struct {
+	Params ListSearchesParams
+}
+
+type ListSearchesResponseObject interface {
+	VisitListSearchesResponse(w http.ResponseWriter) error
+}
+
+type ListSearches200JSONResponse SearchPage
+
+func (response ListSearches200JSONResponse) VisitListSearchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSearchRequestObject struct {
+	Params CreateSearchParams
+	Body   *CreateSearchJSONRequestBody
+}
+
+type CreateSearchResponseObject interface {
+	VisitCreateSearchResponse(w http.ResponseWriter) error
+}
+
+type CreateSearch201JSONResponse SavedSearch
+
+func (response CreateSearch201JSONResponse) VisitCreateSearchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSearchRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params DeleteSearchParams
+	Body   *DeleteSearchJSONRequestBody
+}
+
+type DeleteSearchResponseObject interface {
+	VisitDeleteSearchResponse(w http.ResponseWriter) error
+}
+
+type DeleteSearch204Response struct {
+}
+
+func (response DeleteSearch204Response) VisitDeleteSearchResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type GetSearchRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params GetSearchParams
+}
+
+type GetSearchResponseObject interface {
+	VisitGetSearchResponse(w http.ResponseWriter) error
+}
+
+type GetSearch200JSONResponse SavedSearch
+
+func (response GetSearch200JSONResponse) VisitGetSearchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSearchRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params UpdateSearchParams
+	Body   *UpdateSearchJSONRequestBody
+}
+
+type UpdateSearchResponseObject interface {
+	VisitUpdateSearchResponse(w http.ResponseWriter) error
+}
+
+type UpdateSearch200JSONResponse SavedSearch
+
+func (response UpdateSearch200JSONResponse) VisitUpdateSearchResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3351,6 +5569,9 @@ type StrictServerInterface interface {
 	// GetIngestAccounting What came in and what became of it, by source
 	// (GET /api/v1/accounting/ingest)
 	GetIngestAccounting(ctx context.Context, request GetIngestAccountingRequestObject) (GetIngestAccountingResponseObject, error)
+	// GetActivity Hours by tenants: events, failures, alerts and risk
+	// (GET /api/v1/activity)
+	GetActivity(ctx context.Context, request GetActivityRequestObject) (GetActivityResponseObject, error)
 	// ListAlerts List alerts, newest raised first
 	// (GET /api/v1/alerts)
 	ListAlerts(ctx context.Context, request ListAlertsRequestObject) (ListAlertsResponseObject, error)
@@ -3363,9 +5584,24 @@ type StrictServerInterface interface {
 	// TriageAlert Say what became of an alert
 	// (PATCH /api/v1/alerts/{id}/triage)
 	TriageAlert(ctx context.Context, request TriageAlertRequestObject) (TriageAlertResponseObject, error)
+	// GetActorDay An actor's day beside its usual day
+	// (GET /api/v1/audit/day)
+	GetActorDay(ctx context.Context, request GetActorDayRequestObject) (GetActorDayResponseObject, error)
+	// DiffPeriods What changed between two periods
+	// (GET /api/v1/audit/diff)
+	DiffPeriods(ctx context.Context, request DiffPeriodsRequestObject) (DiffPeriodsResponseObject, error)
 	// SearchEvents Search a tenant's events, newest first
 	// (GET /api/v1/audit/events)
 	SearchEvents(ctx context.Context, request SearchEventsRequestObject) (SearchEventsResponseObject, error)
+	// GetEvent One event by its id
+	// (GET /api/v1/audit/events/{id})
+	GetEvent(ctx context.Context, request GetEventRequestObject) (GetEventResponseObject, error)
+	// ListEventsAround What happened before and after an event
+	// (GET /api/v1/audit/events/{id}/around)
+	ListEventsAround(ctx context.Context, request ListEventsAroundRequestObject) (ListEventsAroundResponseObject, error)
+	// ExplainQuery What a query means, in words
+	// (GET /api/v1/audit/explain)
+	ExplainQuery(ctx context.Context, request ExplainQueryRequestObject) (ExplainQueryResponseObject, error)
 	// ExportEvents Export a search as CSV or NDJSON
 	// (GET /api/v1/audit/export)
 	ExportEvents(ctx context.Context, request ExportEventsRequestObject) (ExportEventsResponseObject, error)
@@ -3378,6 +5614,24 @@ type StrictServerInterface interface {
 	// GetHistogram Count events over time
 	// (GET /api/v1/audit/histogram)
 	GetHistogram(ctx context.Context, request GetHistogramRequestObject) (GetHistogramResponseObject, error)
+	// GetSeen First and last seen, and how much in between
+	// (GET /api/v1/audit/seen)
+	GetSeen(ctx context.Context, request GetSeenRequestObject) (GetSeenResponseObject, error)
+	// SuggestQuery Complete a query that is being written
+	// (GET /api/v1/audit/suggest)
+	SuggestQuery(ctx context.Context, request SuggestQueryRequestObject) (SuggestQueryResponseObject, error)
+	// GetBaseline What is normal for an entity
+	// (GET /api/v1/baselines)
+	GetBaseline(ctx context.Context, request GetBaselineRequestObject) (GetBaselineResponseObject, error)
+	// ListDetectors The detectors, and how each is doing
+	// (GET /api/v1/detectors)
+	ListDetectors(ctx context.Context, request ListDetectorsRequestObject) (ListDetectorsResponseObject, error)
+	// ListEntities A tenant's users, services, addresses, devices, sessions, resources or sources
+	// (GET /api/v1/entities)
+	ListEntities(ctx context.Context, request ListEntitiesRequestObject) (ListEntitiesResponseObject, error)
+	// GetEntity Everything known of one entity
+	// (GET /api/v1/entities/{id})
+	GetEntity(ctx context.Context, request GetEntityRequestObject) (GetEntityResponseObject, error)
 	// ListKeys Ingest keys and API tokens, newest first; never their secrets
 	// (GET /api/v1/keys)
 	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
@@ -3393,6 +5647,21 @@ type StrictServerInterface interface {
 	// ListQuarantine Lines no parser could take, newest first
 	// (GET /api/v1/quarantine)
 	ListQuarantine(ctx context.Context, request ListQuarantineRequestObject) (ListQuarantineResponseObject, error)
+	// ListSearches Saved searches, by name
+	// (GET /api/v1/searches)
+	ListSearches(ctx context.Context, request ListSearchesRequestObject) (ListSearchesResponseObject, error)
+	// CreateSearch Save a search
+	// (POST /api/v1/searches)
+	CreateSearch(ctx context.Context, request CreateSearchRequestObject) (CreateSearchResponseObject, error)
+	// DeleteSearch Forget a saved search of your own
+	// (DELETE /api/v1/searches/{id})
+	DeleteSearch(ctx context.Context, request DeleteSearchRequestObject) (DeleteSearchResponseObject, error)
+	// GetSearch One saved search
+	// (GET /api/v1/searches/{id})
+	GetSearch(ctx context.Context, request GetSearchRequestObject) (GetSearchResponseObject, error)
+	// UpdateSearch Change a saved search of your own
+	// (PATCH /api/v1/searches/{id})
+	UpdateSearch(ctx context.Context, request UpdateSearchRequestObject) (UpdateSearchResponseObject, error)
 	// DeleteSession Sign out
 	// (DELETE /api/v1/session)
 	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
@@ -3534,6 +5803,32 @@ func (sh *strictHandler) GetIngestAccounting(ctx *gin.Context, params GetIngestA
 	}
 }
 
+// GetActivity operation middleware
+func (sh *strictHandler) GetActivity(ctx *gin.Context, params GetActivityParams) {
+	var request GetActivityRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetActivity(ctx, request.(GetActivityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetActivity")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetActivityResponseObject); ok {
+		if err := validResponse.VisitGetActivityResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListAlerts operation middleware
 func (sh *strictHandler) ListAlerts(ctx *gin.Context, params ListAlertsParams) {
 	var request ListAlertsRequestObject
@@ -3659,6 +5954,58 @@ func (sh *strictHandler) TriageAlert(ctx *gin.Context, id AlertID, params Triage
 	}
 }
 
+// GetActorDay operation middleware
+func (sh *strictHandler) GetActorDay(ctx *gin.Context, params GetActorDayParams) {
+	var request GetActorDayRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetActorDay(ctx, request.(GetActorDayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetActorDay")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetActorDayResponseObject); ok {
+		if err := validResponse.VisitGetActorDayResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DiffPeriods operation middleware
+func (sh *strictHandler) DiffPeriods(ctx *gin.Context, params DiffPeriodsParams) {
+	var request DiffPeriodsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DiffPeriods(ctx, request.(DiffPeriodsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DiffPeriods")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DiffPeriodsResponseObject); ok {
+		if err := validResponse.VisitDiffPeriodsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // SearchEvents operation middleware
 func (sh *strictHandler) SearchEvents(ctx *gin.Context, params SearchEventsParams) {
 	var request SearchEventsRequestObject
@@ -3678,6 +6025,86 @@ func (sh *strictHandler) SearchEvents(ctx *gin.Context, params SearchEventsParam
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SearchEventsResponseObject); ok {
 		if err := validResponse.VisitSearchEventsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetEvent operation middleware
+func (sh *strictHandler) GetEvent(ctx *gin.Context, id EventID, params GetEventParams) {
+	var request GetEventRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEvent(ctx, request.(GetEventRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEvent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetEventResponseObject); ok {
+		if err := validResponse.VisitGetEventResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListEventsAround operation middleware
+func (sh *strictHandler) ListEventsAround(ctx *gin.Context, id EventID, params ListEventsAroundParams) {
+	var request ListEventsAroundRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEventsAround(ctx, request.(ListEventsAroundRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEventsAround")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListEventsAroundResponseObject); ok {
+		if err := validResponse.VisitListEventsAroundResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExplainQuery operation middleware
+func (sh *strictHandler) ExplainQuery(ctx *gin.Context, params ExplainQueryParams) {
+	var request ExplainQueryRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExplainQuery(ctx, request.(ExplainQueryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExplainQuery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExplainQueryResponseObject); ok {
+		if err := validResponse.VisitExplainQueryResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -3780,6 +6207,163 @@ func (sh *strictHandler) GetHistogram(ctx *gin.Context, params GetHistogramParam
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetHistogramResponseObject); ok {
 		if err := validResponse.VisitGetHistogramResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSeen operation middleware
+func (sh *strictHandler) GetSeen(ctx *gin.Context, params GetSeenParams) {
+	var request GetSeenRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSeen(ctx, request.(GetSeenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSeen")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSeenResponseObject); ok {
+		if err := validResponse.VisitGetSeenResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SuggestQuery operation middleware
+func (sh *strictHandler) SuggestQuery(ctx *gin.Context, params SuggestQueryParams) {
+	var request SuggestQueryRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SuggestQuery(ctx, request.(SuggestQueryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SuggestQuery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SuggestQueryResponseObject); ok {
+		if err := validResponse.VisitSuggestQueryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetBaseline operation middleware
+func (sh *strictHandler) GetBaseline(ctx *gin.Context, params GetBaselineParams) {
+	var request GetBaselineRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBaseline(ctx, request.(GetBaselineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBaseline")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetBaselineResponseObject); ok {
+		if err := validResponse.VisitGetBaselineResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDetectors operation middleware
+func (sh *strictHandler) ListDetectors(ctx *gin.Context, params ListDetectorsParams) {
+	var request ListDetectorsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDetectors(ctx, request.(ListDetectorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDetectors")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListDetectorsResponseObject); ok {
+		if err := validResponse.VisitListDetectorsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListEntities operation middleware
+func (sh *strictHandler) ListEntities(ctx *gin.Context, params ListEntitiesParams) {
+	var request ListEntitiesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEntities(ctx, request.(ListEntitiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEntities")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListEntitiesResponseObject); ok {
+		if err := validResponse.VisitListEntitiesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetEntity operation middleware
+func (sh *strictHandler) GetEntity(ctx *gin.Context, id EntityID, params GetEntityParams) {
+	var request GetEntityRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEntity(ctx, request.(GetEntityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEntity")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetEntityResponseObject); ok {
+		if err := validResponse.VisitGetEntityResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -3950,6 +6534,196 @@ func (sh *strictHandler) ListQuarantine(ctx *gin.Context, params ListQuarantineP
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListQuarantineResponseObject); ok {
 		if err := validResponse.VisitListQuarantineResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSearches operation middleware
+func (sh *strictHandler) ListSearches(ctx *gin.Context, params ListSearchesParams) {
+	var request ListSearchesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSearches(ctx, request.(ListSearchesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSearches")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSearchesResponseObject); ok {
+		if err := validResponse.VisitListSearchesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateSearch operation middleware
+func (sh *strictHandler) CreateSearch(ctx *gin.Context, params CreateSearchParams) {
+	var request CreateSearchRequestObject
+
+	request.Params = params
+
+	var body CreateSearchJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSearch(ctx, request.(CreateSearchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSearch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateSearchResponseObject); ok {
+		if err := validResponse.VisitCreateSearchResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteSearch operation middleware
+func (sh *strictHandler) DeleteSearch(ctx *gin.Context, id ObjectID, params DeleteSearchParams) {
+	var request DeleteSearchRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body DeleteSearchJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSearch(ctx, request.(DeleteSearchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSearch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteSearchResponseObject); ok {
+		if err := validResponse.VisitDeleteSearchResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSearch operation middleware
+func (sh *strictHandler) GetSearch(ctx *gin.Context, id ObjectID, params GetSearchParams) {
+	var request GetSearchRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSearch(ctx, request.(GetSearchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSearch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSearchResponseObject); ok {
+		if err := validResponse.VisitGetSearchResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateSearch operation middleware
+func (sh *strictHandler) UpdateSearch(ctx *gin.Context, id ObjectID, params UpdateSearchParams) {
+	var request UpdateSearchRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body UpdateSearchJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateSearch(ctx, request.(UpdateSearchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateSearch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateSearchResponseObject); ok {
+		if err := validResponse.VisitUpdateSearchResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
