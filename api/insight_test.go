@@ -129,7 +129,9 @@ func TestDiffAndDay(t *testing.T) {
 func TestSavedSearches(t *testing.T) {
 	w := newWorld()
 	s := w.server(t)
-	post := func(body string) ask { return ask{who: "auditor", method: "POST", path: "/api/v1/searches", body: body} }
+	post := func(body string) ask {
+		return ask{who: "auditor", method: "POST", path: "/api/v1/searches", body: body}
+	}
 	made := into[struct {
 		ID, Query string
 		Own       bool

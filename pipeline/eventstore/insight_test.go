@@ -189,4 +189,3 @@ func orAll(q *query.Query) query.Node {
 	}
 	return q.Root
 }
-

@@ -224,6 +224,275 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/suggest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Complete a query that is being written
+         * @description Fields, operators, keys of labels and values; values come from the tenant's own newest events that match the rest of the
+         *     query. Replace the characters from `start` to `end` of the query by `text`.
+         */
+        get: operations["suggestQuery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a query means, in words
+         * @description Times that are relative to now are resolved. A query that cannot be read is a problem with its column.
+         */
+        get: operations["explainQuery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/events/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One event by its id */
+        get: operations["getEvent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/events/{id}/around": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened before and after an event */
+        get: operations["listEventsAround"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/seen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * First and last seen, and how much in between
+         * @description For what matches the query: the first and the last event, counts, days, distinct actors, addresses and resources.
+         */
+        get: operations["getSeen"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/day": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An actor's day beside its usual day
+         * @description The day hour by hour, its sessions, and its most frequent actions, resources, addresses, countries and devices, each marked
+         *     when the actor was never seen with it in the 28 days before; `usual` is the mean of those days.
+         */
+        get: operations["getActorDay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changed between two periods */
+        get: operations["diffPeriods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Saved searches, by name */
+        get: operations["listSearches"];
+        put?: never;
+        /** Save a search */
+        post: operations["createSearch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One saved search */
+        get: operations["getSearch"];
+        put?: never;
+        post?: never;
+        /** Forget a saved search of your own */
+        delete: operations["deleteSearch"];
+        options?: never;
+        head?: never;
+        /** Change a saved search of your own */
+        patch: operations["updateSearch"];
+        trace?: never;
+    };
+    "/api/v1/entities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A tenant's users, services, addresses, devices, sessions, resources or sources
+         * @description Counted over the events of the range; without one, over all that are stored.
+         */
+        get: operations["listEntities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/entities/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything known of one entity */
+        get: operations["getEntity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/baselines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is normal for an entity
+         * @description Computed from the stored events of the window; `evidence` is what the detectors held against the entity in its alerts, with the
+         *     hash of the baseline they used.
+         */
+        get: operations["getBaseline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detectors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The detectors, and how each is doing
+         * @description Of very large sets figures are added up over the first 1,000 tenants and the newest 10,000 alerts.
+         */
+        get: operations["listDetectors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Hours by tenants: events, failures, alerts and risk
+         * @description What a heat map of hours and tenants shows, with the freshness of each tenant's data. Risk is the sum of the scores of open
+         *     alerts, halved for every 3 days of event time since they were last seen, at most 1,000.
+         */
+        get: operations["getActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants": {
         parameters: {
             query?: never;
@@ -842,6 +1111,441 @@ export interface components {
             /** @description The possible values, when they are few. */
             values?: string[];
         };
+        Suggestions: {
+            /**
+             * @description What belongs there.
+             * @enum {string}
+             */
+            want: "field" | "label" | "operator" | "value";
+            /** @description The field that operator or value belong to. */
+            field?: string;
+            /**
+             * Format: int32
+             * @description Replace from here, in characters from 0,
+             */
+            start: number;
+            /**
+             * Format: int32
+             * @description up to here, excluded.
+             */
+            end: number;
+            items: components["schemas"]["Suggestion"][];
+        };
+        Suggestion: {
+            /**
+             * @description What to write, quoted where it has to be.
+             * @example alice@acme.example
+             */
+            text: string;
+            /** @enum {string} */
+            kind: "field" | "label" | "operator" | "value" | "keyword";
+            doc?: string;
+            /**
+             * Format: int64
+             * @description Of values and labels: in how many of the newest events.
+             */
+            count?: number;
+        };
+        Explanation: {
+            /** @description The query in its canonical form. */
+            query: string;
+            /** @example events where actor matches "alice@*" */
+            explain: string;
+            /**
+             * Format: int32
+             * @description How many terms and texts, of at most 64.
+             */
+            terms: number;
+        };
+        Around: {
+            items: components["schemas"]["Event"][];
+            /**
+             * Format: int32
+             * @description Which of them is the one asked for, from 0.
+             */
+            index: number;
+        };
+        Seen: {
+            /** Format: int64 */
+            events: number;
+            /** Format: int64 */
+            failures: number;
+            /** Format: date-time */
+            first: string | null;
+            /** Format: date-time */
+            last: string | null;
+            /**
+             * Format: int64
+             * @description UTC days with an event.
+             */
+            days: number;
+            /** Format: int64 */
+            bytes_in: number;
+            /** Format: int64 */
+            bytes_out: number;
+            /**
+             * Format: int64
+             * @description Distinct, to about 1 %.
+             */
+            actors: number;
+            /** Format: int64 */
+            addresses: number;
+            /** Format: int64 */
+            resources: number;
+        };
+        ActorDay: {
+            actor: string;
+            /** @example 2026-03-01 */
+            date: string;
+            totals: components["schemas"]["Seen"];
+            /**
+             * Format: double
+             * @description A day of the 28 before that had events.
+             */
+            usual_events: number;
+            /** Format: double */
+            usual_failures: number;
+            /**
+             * Format: int64
+             * @description Of the 28 days before, those with events.
+             */
+            known_days: number;
+            /** @description 24 of them. */
+            hours: components["schemas"]["DayHour"][];
+            fields: components["schemas"]["FieldValues"][];
+            /** @description The 50 with most events. */
+            sessions: components["schemas"]["SeenValue"][];
+        };
+        DayHour: {
+            /** Format: int32 */
+            hour: number;
+            /** Format: int64 */
+            events: number;
+            /** Format: int64 */
+            failures: number;
+            /**
+             * Format: double
+             * @description The mean of this hour over the known days.
+             */
+            usual: number;
+        };
+        FieldValues: {
+            /** @example country */
+            field: string;
+            values: components["schemas"]["SeenValue"][];
+        };
+        SeenValue: {
+            value: string;
+            /** Format: int64 */
+            events: number;
+            /** Format: int64 */
+            failures: number;
+            /**
+             * Format: date-time
+             * @description First seen in the range.
+             */
+            first: string;
+            /** Format: date-time */
+            last: string;
+            /**
+             * Format: double
+             * @description Of the events of the range.
+             */
+            share?: number;
+            /** @description Never seen in the time before that is compared with. */
+            new?: boolean;
+        };
+        PeriodDiff: {
+            before: components["schemas"]["Seen"];
+            after: components["schemas"]["Seen"];
+            fields: components["schemas"]["FieldChanges"][];
+        };
+        FieldChanges: {
+            field: string;
+            values: components["schemas"]["ValueChange"][];
+        };
+        ValueChange: {
+            value: string;
+            /** Format: int64 */
+            before: number;
+            /** Format: int64 */
+            after: number;
+            /**
+             * Format: double
+             * @description By how much its share of the events changed, -1 to 1.
+             */
+            change: number;
+            /** @enum {string} */
+            kind: "new" | "gone" | "more" | "less" | "same";
+        };
+        SearchPage: {
+            items: components["schemas"]["SavedSearch"][];
+            next: string | null;
+        };
+        SavedSearch: {
+            id: string;
+            tenant_id: components["schemas"]["TenantSlug"];
+            name: string;
+            query: string;
+            /** @description How far back, such as 24h or 7d, or from..to in RFC 3339; empty: everything. */
+            range: string;
+            /** @description Everybody who reads the tenant's events sees it. */
+            shared: boolean;
+            owner: string;
+            /** @description You made it. */
+            own: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        SearchCreate: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            /** @example Sign-ins from abroad */
+            name: string;
+            /** @example action:login -country:DE */
+            query: string;
+            /** @example 7d */
+            range?: string;
+            /** @default false */
+            shared: boolean;
+        };
+        /** @description What is left out stays as it is. */
+        SearchPatch: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            name?: string;
+            query?: string;
+            range?: string;
+            shared?: boolean;
+        };
+        EntityPage: {
+            items: components["schemas"]["EntityCount"][];
+            next: string | null;
+        };
+        EntityCount: {
+            /** @example user */
+            type: string;
+            id: string;
+            /** Format: int64 */
+            events: number;
+            /** Format: int64 */
+            failures: number;
+            /** Format: date-time */
+            first: string;
+            /** Format: date-time */
+            last: string;
+            /**
+             * Format: int64
+             * @description Distinct.
+             */
+            countries: number;
+            /**
+             * Format: int64
+             * @description Distinct.
+             */
+            addresses: number;
+            /** Format: int64 */
+            open_alerts: number;
+            /**
+             * Format: double
+             * @description The scores of its open alerts, each halved for every 3 days since it was last seen.
+             */
+            risk: number;
+        };
+        EntitySummary: {
+            tenant_id: components["schemas"]["TenantSlug"];
+            type: string;
+            id: string;
+            totals: components["schemas"]["Seen"];
+            week: components["schemas"]["Week"];
+            /** @description What it was seen with: countries, cities, devices, user agents, networks, actions, roles and sources. */
+            fields: components["schemas"]["FieldValues"][];
+            /** @description Other entities in the same events. */
+            related: components["schemas"]["RelatedEntity"][];
+            /** @description Events over time, in buckets without a gap. */
+            days: components["schemas"]["Bucket"][];
+            /** Format: int64 */
+            open_alerts: number;
+            /** @description The newest 50, without plots. */
+            alerts: components["schemas"]["Alert"][];
+            /** Format: double */
+            risk: number;
+        };
+        RelatedEntity: {
+            type: string;
+            id: string;
+            /** Format: int64 */
+            events: number;
+            /** Format: date-time */
+            last: string;
+        };
+        /** @description 168 hours of the week in UTC, Monday 00:00 first. */
+        Week: {
+            events: number[];
+            failures: number[];
+            /** @description How many of each hour had an event. */
+            hours: number[];
+        };
+        Baseline: {
+            tenant_id: components["schemas"]["TenantSlug"];
+            type: string;
+            id: string;
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            totals: components["schemas"]["Seen"];
+            /** Format: int64 */
+            active_hours: number;
+            norms: components["schemas"]["Norm"][];
+            week: components["schemas"]["Week"];
+            /** @description Known values by field; `new` marks those of the last 24 hours of the window. */
+            known: components["schemas"]["KnownValues"][];
+            /** @description Newest first, at most 50. */
+            evidence: components["schemas"]["BaselineEvidence"][];
+        };
+        Norm: {
+            /** @example events_per_hour */
+            name: string;
+            /** @example events in an hour that has any */
+            unit: string;
+            /**
+             * @description The detector that looks at it.
+             * @example rate
+             */
+            detector: string;
+            /** Format: double */
+            p50: number;
+            /** Format: double */
+            p90: number;
+            /** Format: double */
+            p95: number;
+            /** Format: double */
+            p99: number;
+            /** Format: double */
+            max: number;
+        };
+        KnownValues: {
+            field: string;
+            /**
+             * Format: int64
+             * @description How many values are known, at most 100.
+             */
+            distinct: number;
+            /**
+             * Format: double
+             * @description That the next event brings a value never seen (Good and Turing: values seen once, by events).
+             */
+            chance_of_new: number;
+            values: components["schemas"]["SeenValue"][];
+        };
+        BaselineEvidence: {
+            alert_id: string;
+            /** Format: date-time */
+            at: string;
+            detector: string;
+            version: string;
+            /** Format: double */
+            observed: number;
+            /** Format: double */
+            expected: number;
+            /** Format: double */
+            p_value: number;
+            unit?: string;
+            baseline_hash: string;
+            plot?: components["schemas"]["Plot"];
+        };
+        DetectorList: {
+            items: components["schemas"]["DetectorInfo"][];
+            /** Format: date-time */
+            from: string | null;
+            /** Format: date-time */
+            to: string | null;
+        };
+        DetectorInfo: {
+            /** @example failures */
+            name: string;
+            version: string;
+            /** @description What it models. */
+            models: string;
+            /**
+             * @example [
+             *       "actor",
+             *       "address"
+             *     ]
+             */
+            looks_at: string[];
+            /** @description ATT&CK techniques it names. */
+            techniques: string[];
+            counts: components["schemas"]["FindingCounts"];
+            /** @description Oldest first, without a gap. */
+            days: components["schemas"]["DetectorDay"][];
+            /**
+             * Format: int64
+             * @description Alerts of the range in which it has a part.
+             */
+            alerts: number;
+            verdicts: components["schemas"]["VerdictCounts"];
+            /**
+             * Format: double
+             * @description True positives by true and false positives; null as long as there is no such verdict.
+             */
+            precision: number | null;
+        };
+        DetectorDay: {
+            /** @example 2026-03-01 */
+            day: string;
+            /** Format: int64 */
+            findings: number;
+            /** Format: int64 */
+            alerts: number;
+        };
+        VerdictCounts: {
+            /** Format: int64 */
+            true_positive: number;
+            /** Format: int64 */
+            benign: number;
+            /** Format: int64 */
+            false_positive: number;
+            /** Format: int64 */
+            duplicate: number;
+            /**
+             * Format: int64
+             * @description Nobody has said yet.
+             */
+            none: number;
+        };
+        ActivityGrid: {
+            /** Format: date-time */
+            from: string | null;
+            /** Format: date-time */
+            to: string | null;
+            /** Format: int64 */
+            step_seconds: number;
+            tenants: components["schemas"]["TenantActivity"][];
+        };
+        TenantActivity: {
+            tenant_id: components["schemas"]["TenantSlug"];
+            /** Format: double */
+            risk: number;
+            /** Format: int64 */
+            open_alerts: number;
+            /**
+             * Format: date-time
+             * @description Event time of the latest event.
+             */
+            latest: string | null;
+            /**
+             * Format: date-time
+             * @description When that event came in.
+             */
+            latest_ingested: string | null;
+            /** @description A figure an hour. */
+            events: number[];
+            failures: number[];
+            /** @description Alerts raised in the hour. */
+            alerts: number[];
+        };
         TenantRef: {
             tenant_id?: components["schemas"]["TenantSlug"];
         };
@@ -1211,6 +1915,13 @@ export interface components {
          * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
          */
         ObjectID: string;
+        /** @description The event's id, verbatim; a slash in it is written %2F. */
+        EventID: string;
+        /**
+         * @description The entity, verbatim the event's value; a slash in it is written %2F.
+         * @example alice@acme.example
+         */
+        EntityID: string;
         /**
          * @description The audit query: terms joined by AND unless OR stands between them, `-` or NOT before what must not be, parentheses,
          *     `field:value` with `*` wildcards, `field>value` for numbers, addresses as CIDR, words as free text.
@@ -1745,6 +2456,648 @@ export interface operations {
                 content: {
                     "text/csv": string;
                     "application/x-ndjson": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    suggestQuery: {
+        parameters: {
+            query?: {
+                /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
+                tenant_id?: components["parameters"]["TenantIDOne"];
+                /**
+                 * @description The audit query: terms joined by AND unless OR stands between them, `-` or NOT before what must not be, parentheses,
+                 *     `field:value` with `*` wildcards, `field>value` for numbers, addresses as CIDR, words as free text.
+                 * @example actor:alice@* action:file.* -country:DE bytes>1MB "free text"
+                 */
+                q?: components["parameters"]["Query"];
+                /** @description Where the writer is, in characters from 0; the end by default. */
+                at?: number;
+                /**
+                 * @description Events at or after this time.
+                 * @example 2026-03-01T00:00:00Z
+                 */
+                from?: components["parameters"]["From"];
+                /**
+                 * @description Events before this time.
+                 * @example 2026-03-02T00:00:00Z
+                 */
+                to?: components["parameters"]["To"];
+                /** @description How many suggestions. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What may stand there. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Suggestions"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    explainQuery: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The audit query: terms joined by AND unless OR stands between them, `-` or NOT before what must not be, parentheses,
+                 *     `field:value` with `*` wildcards, `field>value` for numbers, addresses as CIDR, words as free text.
+                 * @example actor:alice@* action:file.* -country:DE bytes>1MB "free text"
+                 */
+                q?: components["parameters"]["Query"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The query in words and in its canonical form. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getEvent: {
+        parameters: {
+            query?: {
+                /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
+                tenant_id?: components["parameters"]["TenantIDOne"];
+            };
+            header?: never;
+            path: {
+                /** @description The event's id, verbatim; a slash in it is written %2F. */
+                id: components["parameters"]["EventID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Event"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listEventsAround: {
+        parameters: {
+            query?: {
+                /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
+                tenant_id?: components["parameters"]["TenantIDOne"];
+                /** @description Only events that share this field with it. */
+                same?: "actor" | "src_ip" | "session" | "device" | "resource" | "country" | "source";
+                /** @description How many events before it. */
+                before?: number;
+                /** @description How many events after it. */
+                after_count?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The event's id, verbatim; a slash in it is written %2F. */
+                id: components["parameters"]["EventID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events, oldest first, with the one asked for among them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Around"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getSeen: {
+        parameters: {
+            query?: {
+                /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
+                tenant_id?: components["parameters"]["TenantIDOne"];
+                /**
+                 * @description The audit query: terms joined by AND unless OR stands between them, `-` or NOT before what must not be, parentheses,
+                 *     `field:value` with `*` wildcards, `field>value` for numbers, addresses as CIDR, words as free text.
+                 * @example actor:alice@* action:file.* -country:DE bytes>1MB "free text"
+                 */
+                q?: components["parameters"]["Query"];
+                /**
+                 * @description Events at or after this time.
+                 * @example 2026-03-01T00:00:00Z
+                 */
+                from?: components["parameters"]["From"];
+                /**
+                 * @description Events before this time.
+                 * @example 2026-03-02T00:00:00Z
+                 */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sums. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Seen"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getActorDay: {
+        parameters: {
+            query: {
+                /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
+                tenant_id?: components["parameters"]["TenantIDOne"];
+                /**
+                 * @description Verbatim.
+                 * @example alice@acme.example
+                 */
+                actor: string;
+                /** @description The day, in UTC; by default the one of its latest event. */
+                date?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The day. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActorDay"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    diffPeriods: {
+        parameters: {
+            query: {
+                /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
+                tenant_id?: components["parameters"]["TenantIDOne"];
+                /**
+                 * @description The audit query: terms joined by AND unless OR stands between them, `-` or NOT before what must not be, parentheses,
+                 *     `field:value` with `*` wildcards, `field>value` for numbers, addresses as CIDR, words as free text.
+                 * @example actor:alice@* action:file.* -country:DE bytes>1MB "free text"
+                 */
+                q?: components["parameters"]["Query"];
+                /** @description Begin of the earlier period. */
+                before_from: string;
+                /** @description Its end, excluded. */
+                before_to: string;
+                /** @description Begin of the later period. */
+                after_from: string;
+                /** @description Its end, excluded. */
+                after_to: string;
+                /** @description The fields to compare, separated by commas, at most 8; by default actor, action, country, src_ip and resource. */
+                fields?: string[];
+                /** @description Values of each field. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The changes, greatest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeriodDiff"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSearches: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+                /** @description The cursor `next` of the page before. */
+                after?: components["parameters"]["After"];
+                /** @description Items per page, at most 500. */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Your own and those shared within the tenant. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    createSearch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchCreate"];
+            };
+        };
+        responses: {
+            /** @description Saved. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearch"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getSearch: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The search. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearch"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteSearch: {
+        parameters: {
+            query?: {
+                /** @description The tenant of the object, when the body does not name it. Only for roles with several tenants. */
+                tenant_id?: components["parameters"]["TenantIDDelete"];
+            };
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+            };
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TenantRef"];
+            };
+        };
+        responses: {
+            /** @description Forgotten. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    updateSearch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+            };
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchPatch"];
+            };
+        };
+        responses: {
+            /** @description As it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearch"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listEntities: {
+        parameters: {
+            query: {
+                /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
+                tenant_id?: components["parameters"]["TenantIDOne"];
+                /** @description Their type. */
+                type: "user" | "service" | "address" | "device" | "session" | "resource" | "source" | "tenant";
+                /** @description A text in the entity's id, whatever its case. */
+                q?: string;
+                /**
+                 * @description Events at or after this time.
+                 * @example 2026-03-01T00:00:00Z
+                 */
+                from?: components["parameters"]["From"];
+                /**
+                 * @description Events before this time.
+                 * @example 2026-03-02T00:00:00Z
+                 */
+                to?: components["parameters"]["To"];
+                /** @description Most events first, or newest seen first. */
+                sort?: "events" | "last_seen";
+                /** @description The cursor `next` of the page before. */
+                after?: components["parameters"]["After"];
+                /** @description Items per page, at most 500. */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntityPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getEntity: {
+        parameters: {
+            query?: {
+                /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
+                tenant_id?: components["parameters"]["TenantIDOne"];
+                /** @description Its type; user by default. */
+                type?: "user" | "service" | "address" | "device" | "session" | "resource" | "source" | "tenant";
+                /**
+                 * @description Events at or after this time.
+                 * @example 2026-03-01T00:00:00Z
+                 */
+                from?: components["parameters"]["From"];
+                /**
+                 * @description Events before this time.
+                 * @example 2026-03-02T00:00:00Z
+                 */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The entity, verbatim the event's value; a slash in it is written %2F.
+                 * @example alice@acme.example
+                 */
+                id: components["parameters"]["EntityID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The summary. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntitySummary"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getBaseline: {
+        parameters: {
+            query: {
+                /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
+                tenant_id?: components["parameters"]["TenantIDOne"];
+                /** @description Its type. */
+                type: "user" | "service" | "address" | "device" | "session" | "resource" | "source" | "tenant";
+                /** @description The entity, verbatim. */
+                id: string;
+                /** @description How many days up to its latest event. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The baseline. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Baseline"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listDetectors: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+                /** @description Days of event time up to the latest finding. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The catalogue with figures over the tenants in the set. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DetectorList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getActivity: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+                /** @description Hours up to the latest event of the set. */
+                hours?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A row a tenant, those at greatest risk first; at most 100. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActivityGrid"];
                 };
             };
             400: components["responses"]["BadRequest"];
