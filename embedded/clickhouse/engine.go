@@ -178,7 +178,8 @@ func (e *Engine) spawn(command []string, child ChildOptions) (*os.File, error) {
 	if err := <-started; err != nil {
 		return fail(err)
 	}
-	if _, err := io.WriteString(lifeline, e.token+"\n"); err != nil {
+	// A broken or closed pipe is a child that has ended already: awaitReady says how.
+	if _, err := io.WriteString(lifeline, e.token+"\n"); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, os.ErrClosed) {
 		e.kill()
 		return fail(err)
 	}
