@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"math"
 	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	chcolumn "github.com/ClickHouse/clickhouse-go/v2/lib/column"
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
@@ -35,7 +33,8 @@ const (
 
 // Block is rows of one table for one month of arrival, which is one ClickHouse
 // partition: the unit that is inserted whole or not at all. Build it with
-// AddEvent or AddQuarantined; it keeps references to what it was given.
+// AddEvent or AddQuarantined; it holds the bytes as they are sent and keeps no
+// reference to what it was given.
 type Block struct {
 	table Table
 	month int
@@ -96,49 +95,30 @@ func Month(ns int64) int {
 // IDHash is the hash of an id that Sum, IDHashes and the engine (xxHash64) share.
 func IDHash(id string) uint64 { return xxhash.Sum64String(id) }
 
-// labels lets the driver write them in order, repeated keys included.
-type labels []event.Label
-
-func (l labels) Put(key, value any) {} // reading goes another way
-
-func (l labels) Iterator() chcolumn.MapIterator { return &labelIterator{l: l, i: -1} }
-
-type labelIterator struct {
-	l []event.Label
-	i int
-}
-
-func (it *labelIterator) Next() bool { it.i++; return it.i < len(it.l) }
-func (it *labelIterator) Key() any   { return it.l[it.i].Key }
-func (it *labelIterator) Value() any { return it.l[it.i].Value }
-
 type originColumns struct {
-	topicID   []string
-	partition []uint32
-	offset    []int64
-	index     []uint32
+	topicID                  texts
+	partition, offset, index fixed
 }
 
 func (c *originColumns) add(o Origin) {
-	c.topicID = append(c.topicID, o.TopicID)
-	c.partition = append(c.partition, o.Partition)
-	c.offset = append(c.offset, o.Offset)
-	c.index = append(c.index, o.Index)
+	c.topicID.add(o.TopicID)
+	c.partition.add32(o.Partition)
+	c.offset.add64(uint64(o.Offset))
+	c.index.add32(o.Index)
+}
+
+func (c *originColumns) columns() []nativeColumn {
+	return []nativeColumn{
+		{"kafka_topic_id", kindText, c.topicID}, {"kafka_partition", "UInt32", c.partition}, {"kafka_offset", "Int64", c.offset}, {"kafka_index", "UInt32", c.index},
+	}
 }
 
 type eventColumns struct {
 	originColumns
 	tenant, id, action, outcome, actor, actorType, cohort, session, srcIP, country, city, userAgent, device,
-	resource, resourceType, method, source, format, raw []string
-	time, ingested     []time.Time
-	class, asn, count  []uint32
-	flags              []uint32
-	activity, severity []uint8
-	hasPosition        []uint8
-	lat, lon, duration []float64
-	status             []uint16
-	bytesIn, bytesOut  []uint64
-	labels             []labels
+	resource, resourceType, method, source, format, raw texts
+	time, ingested, class, asn, count, flags, activity, severity, hasPosition, lat, lon, duration, status, bytesIn, bytesOut fixed
+	labels                                                                                                                   maps
 }
 
 // AddEvent appends one event. Its month must be the block's.
@@ -146,45 +126,45 @@ func (b *Block) AddEvent(e *event.Event, o Origin) {
 	c := b.ev
 	b.count(e.ID)
 	c.add(o)
-	c.tenant = append(c.tenant, e.Tenant.String())
-	c.id = append(c.id, e.ID)
-	c.time = append(c.time, time.Unix(0, e.Time))
-	c.ingested = append(c.ingested, arrival(e.IngestedAt))
-	c.class = append(c.class, uint32(e.Class))
-	c.activity = append(c.activity, e.Activity)
-	c.action = append(c.action, e.Action)
-	c.outcome = append(c.outcome, e.Outcome.String())
-	c.severity = append(c.severity, e.Severity)
-	c.actor = append(c.actor, e.Actor)
-	c.actorType = append(c.actorType, e.ActorType)
-	c.cohort = append(c.cohort, e.Cohort)
-	c.session = append(c.session, e.Session)
-	c.srcIP = append(c.srcIP, e.SrcIP)
-	c.country = append(c.country, e.Country)
-	c.city = append(c.city, e.City)
-	c.lat = append(c.lat, e.Latitude)
-	c.lon = append(c.lon, e.Longitude)
+	c.tenant.add(e.Tenant.String())
+	c.id.add(e.ID)
+	c.time.add64(uint64(e.Time))
+	c.ingested.add64(uint64(arrival(e.IngestedAt).UnixNano()))
+	c.class.add32(uint32(e.Class))
+	c.activity.add8(e.Activity)
+	c.action.add(e.Action)
+	c.outcome.add(e.Outcome.String())
+	c.severity.add8(e.Severity)
+	c.actor.add(e.Actor)
+	c.actorType.add(e.ActorType)
+	c.cohort.add(e.Cohort)
+	c.session.add(e.Session)
+	c.srcIP.add(e.SrcIP)
+	c.country.add(e.Country)
+	c.city.add(e.City)
+	c.lat.addFloat(e.Latitude)
+	c.lon.addFloat(e.Longitude)
 	var has uint8
 	if e.HasPosition {
 		has = 1
 	}
-	c.hasPosition = append(c.hasPosition, has)
-	c.asn = append(c.asn, e.ASN)
-	c.userAgent = append(c.userAgent, e.UserAgent)
-	c.device = append(c.device, e.Device)
-	c.resource = append(c.resource, e.Resource)
-	c.resourceType = append(c.resourceType, e.ResourceType)
-	c.method = append(c.method, e.HTTPMethod)
-	c.status = append(c.status, e.Status)
-	c.bytesIn = append(c.bytesIn, e.BytesIn)
-	c.bytesOut = append(c.bytesOut, e.BytesOut)
-	c.duration = append(c.duration, finite(e.Duration))
-	c.count = append(c.count, e.Count)
-	c.source = append(c.source, e.Source)
-	c.format = append(c.format, e.Format)
-	c.labels = append(c.labels, e.Labels)
-	c.raw = append(c.raw, e.Raw)
-	c.flags = append(c.flags, uint32(e.Flags))
+	c.hasPosition.add8(has)
+	c.asn.add32(e.ASN)
+	c.userAgent.add(e.UserAgent)
+	c.device.add(e.Device)
+	c.resource.add(e.Resource)
+	c.resourceType.add(e.ResourceType)
+	c.method.add(e.HTTPMethod)
+	c.status.add16(e.Status)
+	c.bytesIn.add64(e.BytesIn)
+	c.bytesOut.add64(e.BytesOut)
+	c.duration.addFloat(finite(e.Duration))
+	c.count.add32(e.Count)
+	c.source.add(e.Source)
+	c.format.add(e.Format)
+	c.labels.add(e.Labels)
+	c.raw.add(e.Raw)
+	c.flags.add32(uint32(e.Flags))
 }
 
 func finite(f float64) float64 {
@@ -196,9 +176,8 @@ func finite(f float64) float64 {
 
 type quarantineColumns struct {
 	originColumns
-	tenant, id, source, format, reason, raw []string
-	received                                []time.Time
-	line, offset                            []uint64
+	tenant, id, source, format, reason, raw texts
+	received, line, offset                  fixed
 }
 
 // AddQuarantined appends one line. Its month must be the block's. The tenant
@@ -207,15 +186,15 @@ func (b *Block) AddQuarantined(q *event.Quarantined, o Origin) {
 	c := b.q
 	b.count(q.ID)
 	c.add(o)
-	c.tenant = append(c.tenant, q.Tenant.String())
-	c.id = append(c.id, q.ID)
-	c.received = append(c.received, arrival(q.ReceivedAt))
-	c.source = append(c.source, q.Source)
-	c.format = append(c.format, q.Format)
-	c.reason = append(c.reason, q.Reason)
-	c.line = append(c.line, q.Line)
-	c.offset = append(c.offset, q.Offset)
-	c.raw = append(c.raw, string(q.Raw))
+	c.tenant.add(q.Tenant.String())
+	c.id.add(q.ID)
+	c.received.add64(uint64(arrival(q.ReceivedAt).UnixNano()))
+	c.source.add(q.Source)
+	c.format.add(q.Format)
+	c.reason.add(q.Reason)
+	c.line.add64(q.Line)
+	c.offset.add64(q.Offset)
+	c.raw.add(string(q.Raw))
 }
 
 func (b *Block) count(id string) {
@@ -223,53 +202,25 @@ func (b *Block) count(id string) {
 	b.sum ^= IDHash(id)
 }
 
-// column is one column of a block: its name, the type it is sent as (the
-// engine converts to the table's, which spares the driver's slow dictionaries)
-// and its values.
-type column struct {
-	name, kind string
-	values     any
-	n          int
-}
-
-func col[T any](name, kind string, v []T) column { return column{name, kind, v, len(v)} }
-
-func (c *originColumns) columns() iter.Seq[column] {
-	return func(yield func(column) bool) {
-		_ = yield(col("kafka_topic_id", "String", c.topicID)) && yield(col("kafka_partition", "UInt32", c.partition)) &&
-			yield(col("kafka_offset", "Int64", c.offset)) && yield(col("kafka_index", "UInt32", c.index))
-	}
-}
-
-func (b *Block) columns() []column {
-	const text, instant = "String", "DateTime64(9, 'UTC')"
-	var out []column
+func (b *Block) columns() []nativeColumn {
 	if c := b.ev; c != nil {
-		out = []column{
-			col("tenant_id", text, c.tenant), col("id", text, c.id), col("time", instant, c.time), col("ingested_at", instant, c.ingested),
-			col("class_uid", "UInt32", c.class), col("activity", "UInt8", c.activity), col("action", text, c.action), col("outcome", text, c.outcome),
-			col("severity", "UInt8", c.severity), col("actor", text, c.actor), col("actor_type", text, c.actorType), col("cohort", text, c.cohort),
-			col("session", text, c.session), col("src_ip", text, c.srcIP), col("country", text, c.country), col("city", text, c.city),
-			col("latitude", "Float64", c.lat), col("longitude", "Float64", c.lon), col("has_position", "UInt8", c.hasPosition), col("asn", "UInt32", c.asn),
-			col("user_agent", text, c.userAgent), col("device", text, c.device), col("resource", text, c.resource), col("resource_type", text, c.resourceType),
-			col("http_method", text, c.method), col("status", "UInt16", c.status), col("bytes_in", "UInt64", c.bytesIn), col("bytes_out", "UInt64", c.bytesOut),
-			col("duration", "Float64", c.duration), col("count", "UInt32", c.count), col("source", text, c.source), col("format", text, c.format),
-			col("labels", "Map(String, String)", c.labels), col("raw", text, c.raw), col("flags", "UInt32", c.flags),
-		}
-		for o := range c.originColumns.columns() {
-			out = append(out, o)
-		}
-		return out
+		return append([]nativeColumn{
+			{"tenant_id", kindText, c.tenant}, {"id", kindText, c.id}, {"time", kindInstant, c.time}, {"ingested_at", kindInstant, c.ingested},
+			{"class_uid", "UInt32", c.class}, {"activity", "UInt8", c.activity}, {"action", kindText, c.action}, {"outcome", kindText, c.outcome},
+			{"severity", "UInt8", c.severity}, {"actor", kindText, c.actor}, {"actor_type", kindText, c.actorType}, {"cohort", kindText, c.cohort},
+			{"session", kindText, c.session}, {"src_ip", kindText, c.srcIP}, {"country", kindText, c.country}, {"city", kindText, c.city},
+			{"latitude", "Float64", c.lat}, {"longitude", "Float64", c.lon}, {"has_position", "UInt8", c.hasPosition}, {"asn", "UInt32", c.asn},
+			{"user_agent", kindText, c.userAgent}, {"device", kindText, c.device}, {"resource", kindText, c.resource}, {"resource_type", kindText, c.resourceType},
+			{"http_method", kindText, c.method}, {"status", "UInt16", c.status}, {"bytes_in", "UInt64", c.bytesIn}, {"bytes_out", "UInt64", c.bytesOut},
+			{"duration", "Float64", c.duration}, {"count", "UInt32", c.count}, {"source", kindText, c.source}, {"format", kindText, c.format},
+			{"labels", kindMap, c.labels.bytes()}, {"raw", kindText, c.raw}, {"flags", "UInt32", c.flags},
+		}, c.originColumns.columns()...)
 	}
 	c := b.q
-	out = []column{
-		col("tenant_id", text, c.tenant), col("id", text, c.id), col("received_at", instant, c.received), col("source", text, c.source),
-		col("format", text, c.format), col("reason", text, c.reason), col("line", "UInt64", c.line), col("byte_offset", "UInt64", c.offset), col("raw", text, c.raw),
-	}
-	for o := range c.originColumns.columns() {
-		out = append(out, o)
-	}
-	return out
+	return append([]nativeColumn{
+		{"tenant_id", kindText, c.tenant}, {"id", kindText, c.id}, {"received_at", kindInstant, c.received}, {"source", kindText, c.source},
+		{"format", kindText, c.format}, {"reason", kindText, c.reason}, {"line", "UInt64", c.line}, {"byte_offset", "UInt64", c.offset}, {"raw", kindText, c.raw},
+	}, c.originColumns.columns()...)
 }
 
 // Insert stores a block in one piece under a deduplication token. nil: it is
@@ -282,13 +233,15 @@ func (s *Store) Insert(ctx context.Context, b *Block, token string) error {
 	if token == "" {
 		return errors.New("insert: no deduplication token given")
 	}
-	return s.insert(ctx, string(b.table), b.columns(), clickhouse.Settings{
-		"insert_deduplicate": 1, "insert_deduplication_token": token,
-	})
+	set := clickhouse.Settings{"insert_deduplicate": 1, "insert_deduplication_token": token}
+	if s.cfg.Native {
+		return s.insert(ctx, string(b.table), driverColumns(b.columns(), b.rows), set)
+	}
+	return s.insertNative(ctx, string(b.table), b.columns(), b.rows, set)
 }
 
-// insert sends columns as one block into one part.
-func (s *Store) insert(ctx context.Context, table string, cols []column, extra clickhouse.Settings) error {
+// wholeBlock are the settings under which one block in is one part out.
+func wholeBlock(extra clickhouse.Settings) clickhouse.Settings {
 	set := clickhouse.Settings{
 		"async_insert": 0, "wait_end_of_query": 1, "max_insert_threads": 1,
 		// One block in, one block out: the engine must not cut it.
@@ -298,6 +251,23 @@ func (s *Store) insert(ctx context.Context, table string, cols []column, extra c
 	for k, v := range extra {
 		set[k] = v
 	}
+	return set
+}
+
+// column is one column of a block for the driver: its name, the type it is sent
+// as (the engine converts to the table's, which spares the driver's slow
+// dictionaries) and its values.
+type column struct {
+	name, kind string
+	values     any
+	n          int
+}
+
+func col[T any](name, kind string, v []T) column { return column{name, kind, v, len(v)} }
+
+// insert sends columns as one block into one part, through the driver.
+func (s *Store) insert(ctx context.Context, table string, cols []column, extra clickhouse.Settings) error {
+	set := wholeBlock(extra)
 	ctx, cancel := s.work(ctx, set)
 	defer cancel()
 	kinds := make([]clickhouse.ColumnNameAndType, len(cols))

@@ -45,6 +45,7 @@ var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
 type Store struct {
 	cfg  Config
 	conn driver.Conn
+	in   *inserter
 	log  *slog.Logger
 	m    metrics
 
@@ -91,7 +92,7 @@ func Open(_ context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event store: %w", err)
 	}
-	return &Store{cfg: cfg, conn: conn, log: cfg.Logger, m: m}, nil
+	return &Store{cfg: cfg, conn: conn, in: newInserter(cfg), log: cfg.Logger, m: m}, nil
 }
 
 func (c Config) options(database string) *clickhouse.Options {
@@ -115,7 +116,10 @@ func (c Config) options(database string) *clickhouse.Options {
 }
 
 // Close releases the connections.
-func (s *Store) Close() error { return s.conn.Close() }
+func (s *Store) Close() error {
+	s.in.close()
+	return s.conn.Close()
+}
 
 // Ready reports whether the store answers and its schema is the one this
 // program needs; the error says what is wrong.

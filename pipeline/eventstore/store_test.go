@@ -91,6 +91,29 @@ func TestEventRoundTrip(t *testing.T) {
 	}
 }
 
+// Over the native protocol a block goes through the driver: the same rows.
+func TestInsertByDriver(t *testing.T) {
+	s := open(t)
+	events, lines := eventstore.NewBlock(eventstore.Events, eventstore.Month(full(acme, 0).IngestedAt)), eventstore.NewBlock(eventstore.Quarantine, eventstore.Month(noon.UnixNano()))
+	want := some(acme, 3)
+	for i := range want {
+		events.AddEvent(&want[i], eventstore.Origin{TopicID: "topic", Offset: int64(i)})
+	}
+	lines.AddQuarantined(&event.Quarantined{Tenant: acme, ID: "q", Reason: "no time", ReceivedAt: noon.UnixNano(), Line: 7, Raw: []byte("raw")}, eventstore.Origin{TopicID: "topic"})
+	for range 2 { // the token holds on this way too
+		must(t, s.InsertByDriver(t.Context(), events, "a"))
+		must(t, s.InsertByDriver(t.Context(), lines, "a"))
+	}
+	page, err := s.Search(t.Context(), acme, eventstore.SearchRequest{Ascending: true})
+	must(t, err)
+	if d := cmp.Diff(want, page.Events, cmp.Comparer(func(a, b tenant.ID) bool { return a == b })); d != "" {
+		t.Error(d)
+	}
+	if n := count(t, "SELECT count() FROM quarantine WHERE line = 7 AND raw = 'raw' AND reason = 'no time'"); n != 1 {
+		t.Errorf("%d quarantined rows", n)
+	}
+}
+
 // The same block under the same token is one block; Find tells blocks apart.
 func TestInsertIsIdempotentByToken(t *testing.T) {
 	s := open(t)
