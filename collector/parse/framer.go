@@ -184,7 +184,7 @@ func (f *framer) opensWrapper() bool {
 	for _, word := range [...]string{`"Records"`, ":", "["} {
 		space()
 		for i := range len(word) {
-			if c, ok := f.peek(n); !ok || c != word[i] {
+			if c, ok := f.peek(n); !ok || c != word[i] && (c != 'r' || word[i] != 'R') {
 				return false
 			}
 			n++

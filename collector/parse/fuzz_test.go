@@ -112,3 +112,27 @@ func FuzzOTLP(f *testing.F) {
 	fuzz(f, "otlp", `{"timeUnixNano":"1","body":"{\"time\":1e9,\"actor\":1,\"action\":\"x\"}","attributes":{"user.roles":["a",1],"client.address":"::1","geo.location.lat":91}}`,
 		`{"observedTimeUnixNano":1772356502000000000,"body":{"time":1772356502,"actor":"a","action":"b"},"resource":{"service.name":"s","x":{"y":[1]}}}`)
 }
+
+// FuzzTable reads everything with every parser of the table.
+func FuzzTable(f *testing.F) {
+	for i := range formats {
+		f.Add(uint8(i), formats[i].Example)
+		f.Add(uint8(i), formats[i].Example[:len(formats[i].Example)/2]+"}\n"+formats[i].Example)
+		f.Add(uint8(i), strings.NewReplacer(":", "::", `"`, `\"`, "[", "").Replace(formats[i].Example))
+	}
+	for _, s := range []string{
+		`{"items":[{"kind":"Event","verb":"x","user":{"username":"y"}},3,{}]}`, `{"properties":{"log":"{\"verb\":{\"a\":1}}"},"operationName":"Microsoft.x"}`,
+		`{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":1}}}}}}}}}}}}}}}}}}`,
+		`{"time":1,"time":2,"user":"a","event":"b","ip":"::1%x"}`, `{"parameters":[{"name":"a","value":"b"},{"name":"a","value":{"c":1}}]}`,
+		"<999>1 - - - - - -", "<34>1 - h a - - [x y=\"\\\"\"] {", "2026-03-01 09:15:02.123 UTC:::::LOG:  AUDIT: \"", "a:1 [01/Mar/2026:09:15:02.123] a b/c 1/2/3 \" ",
+		"[2026-03-01T09:15:02.123Z] \"\" 200 - a b c d", "2026-03-01 09:15:02.123 UTC,\"a\",,1,,,1,,,,,,,",
+	} {
+		for i := range formats {
+			f.Add(uint8(i), s)
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, in string) {
+		check(t, formats[int(which)%len(formats)].Name, in)
+		check(t, Auto, in)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/tenantwatch/tenantwatch/collector/parse/doc"
 	"github.com/tenantwatch/tenantwatch/collector/parse/record"
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
 )
@@ -12,7 +13,10 @@ var errNoInner = errors.New("no known format")
 
 // nested reads texts inside envelopes with parsers of their own, so that the
 // state of the stream's parsers is not disturbed.
-type nested struct{ parsers []record.Parser }
+type nested struct {
+	parsers []record.Parser
+	doc     doc.Doc
+}
 
 // read tries the formats the text looks like, the likeliest first. Envelopes
 // are left out: an envelope in an envelope is nothing a real system writes,
@@ -26,10 +30,17 @@ func (n *nested) read(text string, env *record.Env, emit func(*event.Event)) err
 		n.parsers = make([]record.Parser, len(formats))
 	}
 	json := text[0] == '{'
+	whole := json && n.doc.Read(text) == nil
 	score := make([]float64, len(formats))
 	for i := range formats {
-		if formats[i].JSON == json && !formats[i].Envelope {
-			score[i] = formats[i].Sniff(text)
+		switch f := &formats[i]; {
+		case f.Envelope || f.JSON != json && !f.Both:
+		case json && f.Detect != nil:
+			if whole {
+				score[i] = f.Detect(&n.doc)
+			}
+		default:
+			score[i] = f.Sniff(text)
 		}
 	}
 	reason := errNoInner

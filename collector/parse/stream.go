@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tenantwatch/tenantwatch/collector/parse/doc"
 	"github.com/tenantwatch/tenantwatch/collector/parse/record"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
@@ -39,6 +40,9 @@ type Options struct {
 	// the like) for ever; Offset is where in it this piece begins, in bytes.
 	Place  string
 	Offset uint64
+	// Trace, when set, is told before an event is handed out from which path or
+	// part of its record a field was read, by the parsers that know.
+	Trace func(field, path string)
 }
 
 // Handler takes what a stream holds. The pointers are valid during the call.
@@ -91,6 +95,9 @@ type stream struct {
 	seed     maphash.Seed
 	sum      Summary
 
+	doc    doc.Doc
+	within bool // an element of a wrapper is being read
+
 	raw    string // the record as it arrived
 	digest event.Digest
 	hashed bool
@@ -117,13 +124,14 @@ func Stream(r io.Reader, o Options, h Handler) (Summary, error) {
 		parsers: make([]record.Parser, len(formats)), counts: make([]uint64, len(formats)),
 		env: record.Env{
 			Tenant: o.Tenant, TenantKey: o.TenantKey, Source: o.Source, DefaultSource: o.DefaultSource,
-			Now: o.Now, Year: o.Year, Zone: o.Zone,
+			Now: o.Now, Year: o.Year, Zone: o.Zone, Trace: o.Trace,
 		},
 	}
+	s.doc.Trace = o.Trace
 	json, decide := false, true
 	if o.Format != "" && o.Format != Auto {
 		s.fixed = lookup(o.Format)
-		json, decide = formats[s.fixed].JSON, false
+		json, decide = formats[s.fixed].JSON, formats[s.fixed].Both
 	}
 	f := newFramer(r, json, decide)
 	emit := s.emit // one method value for all records
@@ -177,6 +185,11 @@ func (s *stream) record(c *chunk, emit func(*event.Event)) error {
 		text = strings.ToValidUTF8(text, "\ufffd")
 	}
 	err := s.parse(text, emit)
+	if err != nil && s.err == nil && !s.within && !s.broken && text[0] == '{' {
+		if list := s.wrapped(text); list != "" {
+			return s.elements(c, text, list, emit)
+		}
+	}
 	if s.err != nil {
 		return s.err
 	}
@@ -198,56 +211,6 @@ func (s *stream) try(i int, text string, emit func(*event.Event)) error {
 	err := s.parsers[i].Parse(text, &s.env, emit)
 	s.counts[i] += s.sum.Accepted - before
 	return err
-}
-
-// parse reads text in the format asked for, else in the one of the record
-// before it, else in those it looks like. No record is taken by two formats,
-// so the order changes no result.
-func (s *stream) parse(text string, emit func(*event.Event)) error {
-	if s.fixed >= 0 {
-		return s.try(s.fixed, text, emit)
-	}
-	json := text[0] == '{'
-	var reason error
-	if s.last >= 0 && formats[s.last].JSON == json {
-		if reason = s.try(s.last, text, emit); reason == nil || s.err != nil {
-			return reason
-		}
-	}
-	best, bestScore := -1, 0.0
-	var score [16]float64
-	for i := range formats {
-		if formats[i].JSON != json {
-			continue
-		}
-		if score[i] = formats[i].Sniff(text); score[i] > bestScore {
-			best, bestScore = i, score[i]
-		}
-	}
-	for i := range formats {
-		if score[i] < 0.5 || i == s.last && reason != nil {
-			continue
-		}
-		err := s.try(i, text, emit)
-		if err == nil || s.err != nil {
-			s.last = i
-			return err
-		}
-		if i == best {
-			reason = err // the most likely format knows best what is missing
-		}
-	}
-	if reason == nil && json {
-		reason = s.try(lookup("shortform"), text, emit)
-		if reason == nil {
-			s.last = lookup("shortform")
-		}
-	}
-	if reason == nil && !json {
-		s.name = ""
-		reason = fmt.Errorf("no known format: send JSON with time, actor and action, or state the format, one of %s", names())
-	}
-	return reason
 }
 
 // place is what a record's whereabouts add to its digest.

@@ -86,6 +86,9 @@ const (
 	FlagTruncated
 	// FlagFuture: Time lay in the future of the collector's clock.
 	FlagFuture
+	// FlagTimeAssumed: the record had no time; Time is that of the record
+	// before it in the stream, or of arrival.
+	FlagTimeAssumed
 )
 
 // Label is one extra key and value.

@@ -13,7 +13,7 @@ import (
 )
 
 // flagNames are the names of the flag bits in the JSON form, lowest bit first.
-var flagNames = [...]string{"invalid_field", "year_assumed", "generated_id", "truncated", "future"}
+var flagNames = [...]string{"invalid_field", "year_assumed", "generated_id", "truncated", "future", "time_assumed"}
 
 // Names lists the flags that are set, lowest bit first; an unknown bit is
 // shown as its number ("bit9").

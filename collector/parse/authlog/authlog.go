@@ -196,6 +196,10 @@ func (p *Parser) message(h *header) {
 	}
 }
 
+// Weak says that a line is another program's, which a parser of its own may
+// know better.
+func Weak(raw string) bool { return Sniff(raw) < 1 }
+
 // Sniff says how much a line looks like this format, 0 to 1.
 func Sniff(raw string) float64 {
 	h, ok := readHeader(raw)
@@ -209,6 +213,9 @@ func Sniff(raw string) float64 {
 	}
 	if strings.HasPrefix(h.message, "pam_") {
 		return 1
+	}
+	if raw[0] == '<' {
+		return 0.55
 	}
 	return 0.6 // another program's syslog line
 }

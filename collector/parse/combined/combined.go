@@ -198,13 +198,31 @@ func (p *Parser) Parse(raw string, env *record.Env, emit func(*event.Event)) err
 	if f.short {
 		b.Flags |= event.FlagTruncated
 	}
-	b.AddText("extra", f.rest)
+	if !p.traefik(f.rest) {
+		b.AddText("extra", f.rest)
+	}
 	e, err := b.Finish(env)
 	if err != nil {
 		return err
 	}
 	emit(e)
 	return nil
+}
+
+// traefik reads what Traefik writes behind the combined format: the number of
+// the request, router and server in quotes, and the duration in ms.
+func (p *Parser) traefik(s string) bool {
+	number, rest, ok := strings.Cut(s, ` "`)
+	router, rest, ok2 := strings.Cut(rest, `" "`)
+	server, rest, ok3 := strings.Cut(rest, `" `)
+	ms, ok4 := strings.CutSuffix(rest, "ms")
+	if !ok || !ok2 || !ok3 || !ok4 || strings.Trim(number, "0123456789") != "" || strings.Trim(ms, "0123456789") != "" || ms == "" {
+		return false
+	}
+	p.b.SetDuration(ms)
+	p.b.AddText("router", router)
+	p.b.AddText("server", server)
+	return true
 }
 
 // methods gives OCSF's activity_id of an HTTP method and the action.

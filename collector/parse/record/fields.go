@@ -172,6 +172,28 @@ func (b *Builder) SetSeverity(s string) {
 	b.Severity = n
 }
 
+// SeverityOf is OCSF's severity_id of a name such as HIGH or warning, or 0.
+func SeverityOf(s string) uint8 {
+	if len(s) > 16 {
+		return 0
+	}
+	switch w := strings.ToLower(s); w {
+	case "warning", "warn", "moderate", "notice":
+		return 3
+	case "error", "err":
+		return 4
+	case "crit", "emergency", "alert":
+		return 5
+	case "debug", "none":
+		return 1
+	default:
+		if n := severities[w]; n <= 6 {
+			return n
+		}
+	}
+	return 0
+}
+
 // SetActivity takes OCSF's activity_id, 0 to 99.
 func (b *Builder) SetActivity(s string) {
 	n, ok := Uint(s, 99)

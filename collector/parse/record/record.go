@@ -49,6 +49,13 @@ type Env struct {
 	// FirstYear and LastYear are the years assumed so far (0: none was). The
 	// parser writes them, the stream reports them.
 	FirstYear, LastYear int
+
+	// LastTime is the time of the last record that stated one, for those of
+	// products that may leave it out; 0: none did. The parsers write it.
+	LastTime int64
+	// Trace, when set, is told from which path of a JSON record, or which part
+	// of a line, a field was read.
+	Trace func(field, path string)
 }
 
 // NoteYear remembers that a line was dated in year by assumption.
@@ -118,6 +125,15 @@ func (b *Builder) AddText(key, value string) {
 func (b *Builder) Invalid(field, value string) {
 	b.Flags |= event.FlagInvalidField
 	b.AddLabel("invalid."+field, value)
+}
+
+// AssumeTime dates an event whose record states no time like the one before
+// it, else with the moment of reading, and flags it.
+func (b *Builder) AssumeTime(env *Env) {
+	if b.Time = env.LastTime; b.Time == 0 {
+		b.Time = env.Now.UnixNano()
+	}
+	b.Flags |= event.FlagTimeAssumed
 }
 
 // Full says that no further label would be kept, so that a caller can stop

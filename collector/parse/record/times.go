@@ -91,6 +91,9 @@ func ParseEpoch(s string) (int64, error) {
 	if unit == 1e9 && n >= maxSeconds {
 		return 0, fmt.Errorf("time %.64q lies after 2262: correct the sender's clock or field", s)
 	}
+	if n >= math.MaxInt64/unit {
+		return 0, fmt.Errorf("time %.64q lies after 2262: correct the sender's clock or field", s)
+	}
 	ns := n * unit
 	for i, scale := 0, unit/10; i < len(frac) && scale > 0; i, scale = i+1, scale/10 {
 		if frac[i] < '0' || frac[i] > '9' {
