@@ -1,9 +1,9 @@
 package api
 
 import (
-	"bufio"
 	"context"
-	"encoding/csv"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,12 +17,10 @@ import (
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
 )
 
-const exportPage = 2000 // events read at a time, which is what an export holds in memory
-
 // ExportEvents streams a search.
 func (h *handlers) ExportEvents(ctx context.Context, r rest.ExportEventsRequestObject) (rest.ExportEventsResponseObject, error) {
 	ctx, k := callOf(ctx)
-	s := EventSearch{Limit: exportPage, Ascending: true}
+	s := EventSearch{Limit: 1, Ascending: true}
 	var err error
 	if s.Query, err = h.parseQuery(r.Params.Q); err != nil {
 		return nil, err
@@ -30,19 +28,26 @@ func (h *handlers) ExportEvents(ctx context.Context, r rest.ExportEventsRequestO
 	if s.From, s.To, err = span(r.Params.From, r.Params.To); err != nil {
 		return nil, err
 	}
+	if r.Params.AfterEvent != nil {
+		e, err := h.event(ctx, k.one, *r.Params.AfterEvent)
+		if err != nil {
+			return nil, err
+		}
+		s.After = &EventPosition{Time: e.Time, ID: e.ID}
+	}
 	select {
 	case h.s.exports <- struct{}{}:
 	default:
 		return nil, tooMany(10*time.Second, "exports at once")
 	}
-	// The first page is read before the answer begins, so that what cannot be
+	// The first event is read before the answer begins, so that what cannot be
 	// searched is a problem and not an empty file.
-	first, err := h.s.opts.Events.Search(ctx, k.one, s)
-	if err != nil {
+	if _, err := h.s.opts.Events.Search(ctx, k.one, s); err != nil {
 		<-h.s.exports
 		return nil, err
 	}
-	return &export{h: h, ctx: ctx, k: k, search: s, page: first, format: string(r.Params.Format)}, nil
+	s.Limit = 0
+	return &export{h: h, ctx: ctx, k: k, search: s, format: string(r.Params.Format), after: r.Params.AfterEvent != nil}, nil
 }
 
 type export struct {
@@ -50,50 +55,50 @@ type export struct {
 	ctx    context.Context
 	k      *call
 	search EventSearch
-	page   EventResult
 	format string
+	after  bool // continues one that was cut off: no head
 }
+
+// extendEvery is after how many events a slow client gets another while.
+const extendEvery = 1000
 
 // VisitExportEventsResponse writes the export. Once bytes are out an error can
 // only be told by the trailer and by cutting the connection.
 func (e *export) VisitExportEventsResponse(w http.ResponseWriter) error {
 	defer func() { <-e.h.s.exports }()
+	f := exportFormats[e.format]
 	hd := w.Header()
-	hd.Set("Content-Type", map[string]string{"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}[e.format])
-	hd.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-events-%s.%s"`, e.k.one, e.h.s.now().UTC().Format("20060102-150405"), e.format))
-	hd.Set("Trailer", "X-Export-Rows, X-Export-Status")
+	hd.Set("Content-Type", f.media)
+	hd.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-events-%s.%s"`, e.k.one, e.h.s.now().UTC().Format("20060102-150405"), f.suffix))
+	hd.Set("Trailer", "X-Export-Rows, X-Export-Sha256, X-Export-Status")
 	w.WriteHeader(http.StatusOK)
-	buf := bufio.NewWriterSize(w, 64<<10)
-	var write func([]event.Event) error
-	if e.format == "csv" {
-		write = csvWriter(buf)
-		if err := write(nil); err != nil { // the head, even when nothing follows
-			return e.abort(0, err)
+	sum := sha256.New()
+	out, err := newExportWriter(e.format, io.MultiWriter(w, sum))
+	if err != nil {
+		return e.abort(0, err)
+	}
+	if e.after {
+		if c, ok := out.(*csvExport); ok { // the head is in the part before
+			c.head = true
 		}
-	} else {
-		write = ndjsonWriter(buf)
 	}
 	rows := 0
-	for {
-		if err := write(e.page.Events); err != nil {
-			return e.abort(rows, err)
+	err = e.h.s.opts.Events.Each(e.ctx, e.k.one, e.search, func(ev *event.Event) error {
+		if rows++; rows%extendEvery == 0 {
+			e.h.s.extend(e.k.gin)
+			e.h.s.metrics.exported.Add(extendEvery)
 		}
-		rows += len(e.page.Events)
-		e.h.s.metrics.exported.Add(float64(len(e.page.Events)))
-		if e.page.Next == nil {
-			break
-		}
-		e.h.s.extend(e.k.gin)
-		e.search.After = e.page.Next
-		var err error
-		if e.page, err = e.h.s.opts.Events.Search(e.ctx, e.k.one, e.search); err != nil {
-			return e.abort(rows, err)
-		}
+		return out.write(ev)
+	})
+	e.h.s.metrics.exported.Add(float64(rows % extendEvery))
+	if err == nil {
+		err = out.end()
 	}
-	if err := buf.Flush(); err != nil {
+	if err != nil {
 		return e.abort(rows, err)
 	}
 	hd.Set("X-Export-Rows", strconv.Itoa(rows))
+	hd.Set("X-Export-Sha256", hex.EncodeToString(sum.Sum(nil)))
 	hd.Set("X-Export-Status", "complete")
 	return nil
 }
@@ -108,46 +113,12 @@ func (e *export) abort(rows int, err error) error {
 	panic(http.ErrAbortHandler)
 }
 
-func ndjsonWriter(w io.Writer) func([]event.Event) error {
-	var line []byte
-	return func(events []event.Event) error {
-		for i := range events {
-			line = append(event.AppendJSON(line[:0], &events[i]), '\n')
-			if _, err := w.Write(line); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
 var csvColumns = []string{"tenant_id", "id", "time", "ingested_at", "class_uid", "activity", "action", "outcome", "severity", "actor", "actor_type", "cohort",
 	"session", "src_ip", "country", "city", "latitude", "longitude", "asn", "user_agent", "device", "resource", "resource_type", "http_method", "status",
 	"bytes_in", "bytes_out", "duration", "count", "source", "format", "labels", "raw"}
 
-// csvWriter writes the head with the first call. Text that a spreadsheet would
-// take for a formula gets an apostrophe; our own numbers stay numbers.
-func csvWriter(w io.Writer) func([]event.Event) error {
-	out := csv.NewWriter(w)
-	out.UseCRLF = true // RFC 4180
-	head := false
-	return func(events []event.Event) error {
-		if !head {
-			head = true
-			if err := out.Write(csvColumns); err != nil {
-				return err
-			}
-		}
-		for i := range events {
-			if err := out.Write(csvRow(&events[i])); err != nil {
-				return err
-			}
-		}
-		out.Flush()
-		return out.Error()
-	}
-}
-
+// csvRow is an event as a row. Text that a spreadsheet would take for a
+// formula gets an apostrophe; our own numbers stay numbers.
 func csvRow(e *event.Event) []string {
 	num := func(n uint64) string {
 		if n == 0 {

@@ -96,6 +96,13 @@ func (s *Server) admit(c *gin.Context, k *call, op *operation) error {
 		}
 		c.Params[i].Value = v
 	}
+	if r.Public && c.Request.Method == http.MethodGet { // its parameters are its credential
+		if wait, ok := s.principals.take("public:" + network(c.ClientIP())); !ok {
+			return tooMany(wait, "requests from your address")
+		}
+		_, err := op.validate(c)
+		return err
+	}
 	if r.Public {
 		if err := s.sameSite(c); err != nil {
 			return err

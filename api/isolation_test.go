@@ -16,7 +16,7 @@ import (
 // named in the path, in the query and in the body. What a request needs beyond
 // that, by operation:
 var (
-	needsQuery = map[string]string{"exportEvents": "format=ndjson", "getFacets": "field=actor", "getActorDay": "actor=someone", "suggestQuery": "q=actor:",
+	needsQuery = map[string]string{"exportEvents": "format=ndjson", "getFacets": "field=actor", "downloadExport": "token=none", "getActorDay": "actor=someone", "suggestQuery": "q=actor:",
 		"diffPeriods":  "before_from=2026-03-01T00:00:00Z&before_to=2026-03-02T00:00:00Z&after_from=2026-03-02T00:00:00Z&after_to=2026-03-03T00:00:00Z",
 		"listEntities": "type=user", "getBaseline": "type=user&id=someone"}
 	needsBody = map[string]string{
@@ -29,6 +29,8 @@ var (
 		"createSearch":  `{"name":"s","query":"action:login"%s}`,
 		"updateSearch":  `{"shared":true%s}`,
 		"deleteSearch":  `{%s}`,
+		"createExport":  `{"format":"csv"%s}`,
+		"deleteExport":  `{%s}`,
 		"createSession": `{"email":"auditor@x","password":"right"}`,
 	}
 )

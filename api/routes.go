@@ -69,6 +69,11 @@ var routes = []route{
 	{Route{Method: http.MethodGet, Path: "/api/v1/audit/fields", Operation: "listFields", Permission: access.EventsRead, Tenancy: TenancyNone}, (*wrapper).ListFields},
 	{Route{Method: http.MethodGet, Path: "/api/v1/audit/export", Operation: "exportEvents", Permission: access.EventsExport, Tenancy: TenancyOne, Streams: true}, (*wrapper).ExportEvents},
 
+	{Route{Method: http.MethodGet, Path: "/api/v1/exports", Operation: "listExports", Permission: access.EventsExport, Tenancy: TenancySet}, (*wrapper).ListExports},
+	{Route{Method: http.MethodPost, Path: "/api/v1/exports", Operation: "createExport", Permission: access.EventsExport, Tenancy: TenancyWrite}, (*wrapper).CreateExport},
+	{Route{Method: http.MethodGet, Path: "/api/v1/exports/{id}", Operation: "getExport", Permission: access.EventsExport, Tenancy: TenancySet}, (*wrapper).GetExport},
+	{Route{Method: http.MethodDelete, Path: "/api/v1/exports/{id}", Operation: "deleteExport", Permission: access.EventsExport, Tenancy: TenancyWrite}, (*wrapper).DeleteExport},
+	{Route{Method: http.MethodGet, Path: "/api/v1/exports/{id}/file", Operation: "downloadExport", Public: true, Tenancy: TenancyNone, Streams: true}, (*wrapper).DownloadExport},
 	{Route{Method: http.MethodGet, Path: "/api/v1/audit/suggest", Operation: "suggestQuery", Permission: access.EventsRead, Tenancy: TenancyOne}, (*wrapper).SuggestQuery},
 	{Route{Method: http.MethodGet, Path: "/api/v1/audit/explain", Operation: "explainQuery", Permission: access.EventsRead, Tenancy: TenancyNone}, (*wrapper).ExplainQuery},
 	{Route{Method: http.MethodGet, Path: "/api/v1/audit/events/{id}", Operation: "getEvent", Permission: access.EventsRead, Tenancy: TenancyOne}, (*wrapper).GetEvent},

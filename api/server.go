@@ -45,6 +45,10 @@ type Options struct {
 	Trail    Trail
 	Insight  Insight
 	Searches Searches
+	Exports  Exports
+	// ExportDir is where large exports are kept for a day; empty: there are no
+	// export jobs.
+	ExportDir string
 	// Detectors are those of the program.
 	Detectors []DetectorEntry
 
@@ -86,6 +90,8 @@ type Server struct {
 	streams     chan struct{} // one slot a stream
 	exports     chan struct{} // one slot an export
 
+	exportWake chan struct{} // a job was queued here
+
 	drain     chan struct{} // closed when the server is told to stop
 	drainOnce sync.Once
 
@@ -99,7 +105,7 @@ func New(o Options) (*Server, error) {
 	var missing []error
 	for name, absent := range map[string]bool{"Auth": o.Auth == nil, "Alerts": o.Alerts == nil, "Events": o.Events == nil, "Findings": o.Findings == nil,
 		"Tenants": o.Tenants == nil, "Keys": o.Keys == nil, "Webhooks": o.Webhooks == nil, "Trail": o.Trail == nil,
-		"Insight": o.Insight == nil, "Searches": o.Searches == nil} {
+		"Insight": o.Insight == nil, "Searches": o.Searches == nil, "Exports": o.Exports == nil} {
 		if absent {
 			missing = append(missing, fmt.Errorf("api: option %s is missing", name))
 		}
@@ -139,6 +145,7 @@ func New(o Options) (*Server, error) {
 		streams:     make(chan struct{}, o.Limits.Streams),
 		exports:     make(chan struct{}, o.Limits.Exports),
 		drain:       make(chan struct{}),
+		exportWake:  make(chan struct{}, 1),
 	}
 	if s.engine, err = s.build(); err != nil {
 		return nil, err
@@ -225,6 +232,21 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	background, stopBackground := context.WithCancel(ctx)
+	jobs := make(chan error, 1)
+	go func() { // ends with background
+		if s.opts.ExportDir == "" {
+			jobs <- nil
+			return
+		}
+		jobs <- s.runExports(background)
+	}()
+	defer func() {
+		stopBackground()
+		if jobErr := <-jobs; jobErr != nil {
+			s.log.Error("exports are not run", "error", jobErr)
+		}
+	}()
 	stopped := make(chan error, 1)
 	go func() { stopped <- srv.Serve(ln) }() // ends with Shutdown or Close below
 	select {

@@ -208,6 +208,12 @@ type SourceAccount struct {
 // Events are the stored events of one tenant.
 type Events interface {
 	Search(ctx context.Context, id tenant.ID, s EventSearch) (EventResult, error)
+	// Each gives all events of a search to fn as they are read, in constant
+	// memory; it ends early with fn's error, and fn must not keep the event. A
+	// Limit of 0 is none.
+	Each(ctx context.Context, id tenant.ID, s EventSearch, fn func(*event.Event) error) error
+	// Count is how many events a search finds.
+	Count(ctx context.Context, id tenant.ID, s EventScope) (uint64, error)
 	// ByID leaves out ids that are not (any longer) stored.
 	ByID(ctx context.Context, id tenant.ID, ids []string) ([]event.Event, error)
 	Histogram(ctx context.Context, id tenant.ID, r HistogramRequest) (HistogramResult, error)

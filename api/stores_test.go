@@ -237,6 +237,27 @@ func (w *worldEvents) Search(_ context.Context, id tenant.ID, s EventSearch) (Ev
 	return r, nil
 }
 
+// Each breaks in the middle when it is to break at a later search.
+func (w *worldEvents) Each(_ context.Context, id tenant.ID, s EventSearch, fn func(*event.Event) error) error {
+	all := w.events[id]
+	for i := range all {
+		if s.After != nil && all[i].Time <= s.After.Time {
+			continue
+		}
+		if w.broken != nil && i == len(all)/2 {
+			return w.broken
+		}
+		if err := fn(&all[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *worldEvents) Count(_ context.Context, id tenant.ID, _ EventScope) (uint64, error) {
+	return uint64(len(w.events[id])), nil
+}
+
 func (w *worldEvents) ByID(_ context.Context, id tenant.ID, ids []string) (out []event.Event, err error) {
 	for _, want := range ids {
 		for i, e := range w.events[id] {

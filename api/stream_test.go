@@ -43,7 +43,7 @@ func run(t *testing.T, w *world, change ...func(*Options)) *live {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := w.server(t, change...)
+	s := w.server(t, append([]func(*Options){func(o *Options) { o.ExportDir = "" }}, change...)...)
 	ctx, stop := context.WithCancel(context.Background())
 	l := &live{t, w, "http://" + ln.Addr().String(), stop, make(chan error, 1)}
 	go func() { l.done <- s.Run(ctx, ln) }()

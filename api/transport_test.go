@@ -1,10 +1,15 @@
 package api
 
 import (
+	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"github.com/parquet-go/parquet-go"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -96,7 +101,7 @@ func TestRateLimits(t *testing.T) {
 func TestExports(t *testing.T) {
 	w := newWorld()
 	w.events[alpha] = nil
-	for i := range exportPage*2 + 5 {
+	for i := range 4005 {
 		w.events[alpha] = append(w.events[alpha], event.Event{Tenant: alpha, ID: fmt.Sprint(i), Time: day.Add(time.Duration(i) * time.Second).UnixNano(), Action: "login",
 			Actor: "=cmd|' /C calc'!A0", Raw: "-1+1", Resource: " @SUM(1)", HasPosition: true, Longitude: -3.5, Count: 1, Labels: []event.Label{{Key: "a", Value: "=1"}}})
 	}
@@ -146,6 +151,28 @@ func TestExports(t *testing.T) {
 	}
 	if n != len(w.events[alpha]) {
 		t.Errorf("%d lines", n)
+	}
+	// what an export says of itself is true, whatever its form
+	for _, format := range []string{"csv", "ndjson", "ocsf", "parquet"} {
+		resp := get(format)
+		sum := sha256.New()
+		body, err := io.ReadAll(io.TeeReader(resp.Body, sum))
+		if err != nil || resp.Trailer.Get("X-Export-Sha256") != hex.EncodeToString(sum.Sum(nil)) || resp.Trailer.Get("X-Export-Rows") != fmt.Sprint(len(w.events[alpha])) {
+			t.Errorf("%s: %v, trailer %v: %.300s", format, err, resp.Trailer, body)
+		}
+		if format != "parquet" {
+			continue
+		}
+		rows, err := parquet.Read[parquetRow](bytes.NewReader(body), int64(len(body)))
+		if err != nil || len(rows) != n || rows[7].ID != "7" || !rows[7].Time.Equal(day.Add(7*time.Second)) || rows[7].Labels["a"] != "=1" || *rows[7].Longitude != -3.5 {
+			t.Errorf("parquet: %d rows, %v", len(rows), err)
+		}
+	}
+	// a second part continues a first that was cut off
+	resp = get("csv&after_event=3999")
+	rest, err := csv.NewReader(resp.Body).ReadAll()
+	if err != nil || len(rest) != 5 || rest[0][1] != "4000" {
+		t.Errorf("continued: %d rows, %v", len(rest), err)
 	}
 	// what breaks on the way is cut off, what breaks at once is a problem
 	w.mu.Lock()

@@ -36,6 +36,7 @@ type world struct {
 	keys     []KeyInfo
 	hooks    []WebhookInfo
 	searches []SavedSearch
+	jobs     []ExportJob
 	tokens   map[string]access.Principal
 	sessions map[string]access.Principal
 	subs     map[chan Growth]context.Context
@@ -85,6 +86,7 @@ func newWorld() *world {
 			Triage: TriageState{Status: "new", Version: 1}})
 		w.keys = append(w.keys, KeyInfo{ID: object, Tenant: id, Kind: "ingest", Name: canary, Role: access.Ingest, CreatedAt: day})
 		w.hooks = append(w.hooks, WebhookInfo{ID: object, Tenant: id, Name: canary, URL: "https://siem.example/" + canary, Status: "active", CreatedAt: day})
+		w.jobs = append(w.jobs, ExportJob{ID: object, Tenant: id, Format: "csv", Query: canary, State: "cancelled", Owner: access.Actor{Name: canary}, CreatedAt: day})
 		w.searches = append(w.searches, SavedSearch{ID: object, Tenant: id, Name: canary, Query: "actor:" + canary, Shared: true, Owner: access.Actor{Kind: access.KindUser, ID: "admin", Name: canary}, CreatedAt: day, UpdatedAt: day})
 	}
 	who := func(name string, role access.Role, of tenant.ID, set ...tenant.ID) {
@@ -112,7 +114,8 @@ func (w *world) server(t testing.TB, change ...func(*Options)) *Server {
 	t.Helper()
 	o := Options{Auth: (*worldAuth)(w), Alerts: (*worldAlerts)(w), Events: (*worldEvents)(w), Findings: (*worldFindings)(w), Tenants: (*worldTenants)(w),
 		Keys: (*worldKeys)(w), Webhooks: (*worldWebhooks)(w), Trail: (*worldTrail)(w),
-		Insight: (*worldInsight)(w), Searches: (*worldSearches)(w),
+		Insight: (*worldInsight)(w), Searches: (*worldSearches)(w), Exports: (*worldExports)(w),
+		ExportDir: "/nowhere", // no job runs without Run
 		CursorKey: bytes.Repeat([]byte{7}, 32), AlertBudget: 5,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }, Limits: Limits{RequestsPerSec: 1e6, SignInsPerMinute: 1e6}}
 	for _, c := range change {

@@ -74,6 +74,15 @@ var tables = map[string]Table{
 			"select(status)", "select(tenant_id)", "update(lease_owner)", "update(lease_until)")},
 	"outbox": {TenantTable, "", grants(roleTenant, "insert", "select", "update").
 		and(rolePlatform, "select(owed_since)", "select(seq)", "select(state)", "select(tenant_id)", "select(webhook_id)")},
+	"export_jobs": {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").and(roleGranted, "select").
+		and(rolePlatform, "select(attempts)", "select(created_at)", "select(expires_at)", "select(id)", "select(lease_until)", "select(node)", "select(state)", "select(tenant_id)",
+			"update(attempts)", "update(lease_until)", "update(node)", "update(started_at)", "update(state)")},
+	"log_streams": {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").
+		and(roleGranted, "select(batches)", "select(behind)", "select(checked_at)", "select(config)", "select(created_at)", "select(created_by)", "select(failing_since)",
+			"select(failures)", "select(format)", "select(id)", "select(kind)", "select(lag_ms)", "select(last_error)", "select(last_sent_at)", "select(name)", "select(query)",
+			"select(sent)", "select(status)", "select(tenant_id)").
+		and(rolePlatform, "select(id)", "select(lease_owner)", "select(lease_until)", "select(next_at)", "select(status)", "select(tenant_id)",
+			"update(lease_owner)", "update(lease_until)")},
 	"saved_searches":    {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").and(roleGranted, "select")},
 	"delivery_attempts": {TenantTable, "", grants(roleTenant, "insert", "select").and(rolePlatform, "delete", "select(at)")},
 }

@@ -60,6 +60,7 @@ type Core struct {
 	Findings *Findings
 	Webhooks *Webhooks
 	Searches *Searches
+	Exports  *Exports
 	Audit    *Audit
 
 	cfg     Config
@@ -146,6 +147,7 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 	c.Findings = &Findings{c}
 	c.Webhooks = &Webhooks{c}
 	c.Searches = &Searches{c}
+	c.Exports = &Exports{c}
 	c.Audit = &Audit{c: c, notes: notes{byKey: make(map[noteKey]*folded)}}
 	if err := c.check(ctx); err != nil {
 		pool.Close()

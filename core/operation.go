@@ -19,6 +19,8 @@ const (
 	OpRecordTrail
 	OpRelayTrail
 	OpMeterUsage
+	OpRunExports
+	OpRunStreams
 )
 
 // operations says what each operation is called (the policies of the schema
@@ -37,6 +39,8 @@ var operations = map[Operation]struct{ name, reason string }{
 	OpRecordTrail:     {"record_trail", "what an operator did to several tenants at once is written into the trail of each"},
 	OpRelayTrail:      {"relay_trail", "one relay turns every tenant's trail into events and must find what is new"},
 	OpMeterUsage:      {"meter_usage", "what was counted for many tenants is added up together"},
+	OpRunExports:      {"run_exports", "whichever process is free runs the next export job, of whatever tenant"},
+	OpRunStreams:      {"run_streams", "one sender serves every tenant's log streams and must find those that are due"},
 }
 
 // String is the operation's name; empty for an unknown one.

@@ -14,6 +14,9 @@ import (
 // guardedTables are all tables that a tenant's read may touch.
 var guardedTables = []string{"events", "quarantine", "duplicates"}
 
+// exportTimeout is for one chunk of an export.
+const exportTimeout = 10 * time.Minute
+
 // tenantRead is one read on behalf of one tenant, with both guards in place.
 type tenantRead struct {
 	s    *Store
@@ -41,10 +44,17 @@ func (s *Store) reading(ctx context.Context, t tenant.ID, kind string) (*tenantR
 		"max_result_bytes": 256 << 20, "result_overflow_mode": "throw",
 		"max_threads": 2,
 	}
+	timeout := s.cfg.ReadTimeout
+	if kind == "export" { // rows go on as they come: neither their bytes nor a slow reader are to end it
+		timeout = exportTimeout
+		set["max_execution_time"] = int(timeout / time.Second)
+		delete(set, "max_result_bytes")
+		set["max_block_size"] = 8192
+	}
 	if !s.withoutFilter {
 		set["additional_table_filters"] = tableFilters(s.cfg.Database, slug)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.ReadTimeout+5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, timeout+5*time.Second)
 	began := time.Now()
 	r := &tenantRead{
 		s: s, ctx: clickhouse.Context(ctx, clickhouse.WithSettings(set)),

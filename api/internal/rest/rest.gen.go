@@ -97,6 +97,84 @@ func (e EntityType) Valid() bool {
 	}
 }
 
+// Defines values for ExportCreateFormat.
+const (
+	ExportCreateFormatCsv     ExportCreateFormat = "csv"
+	ExportCreateFormatNdjson  ExportCreateFormat = "ndjson"
+	ExportCreateFormatOcsf    ExportCreateFormat = "ocsf"
+	ExportCreateFormatParquet ExportCreateFormat = "parquet"
+)
+
+// Valid indicates whether the value is a known member of the ExportCreateFormat enum.
+func (e ExportCreateFormat) Valid() bool {
+	switch e {
+	case ExportCreateFormatCsv:
+		return true
+	case ExportCreateFormatNdjson:
+		return true
+	case ExportCreateFormatOcsf:
+		return true
+	case ExportCreateFormatParquet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportJobFormat.
+const (
+	ExportJobFormatCsv     ExportJobFormat = "csv"
+	ExportJobFormatNdjson  ExportJobFormat = "ndjson"
+	ExportJobFormatOcsf    ExportJobFormat = "ocsf"
+	ExportJobFormatParquet ExportJobFormat = "parquet"
+)
+
+// Valid indicates whether the value is a known member of the ExportJobFormat enum.
+func (e ExportJobFormat) Valid() bool {
+	switch e {
+	case ExportJobFormatCsv:
+		return true
+	case ExportJobFormatNdjson:
+		return true
+	case ExportJobFormatOcsf:
+		return true
+	case ExportJobFormatParquet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportJobState.
+const (
+	Cancelled ExportJobState = "cancelled"
+	Done      ExportJobState = "done"
+	Expired   ExportJobState = "expired"
+	Failed    ExportJobState = "failed"
+	Queued    ExportJobState = "queued"
+	Running   ExportJobState = "running"
+)
+
+// Valid indicates whether the value is a known member of the ExportJobState enum.
+func (e ExportJobState) Valid() bool {
+	switch e {
+	case Cancelled:
+		return true
+	case Done:
+		return true
+	case Expired:
+		return true
+	case Failed:
+		return true
+	case Queued:
+		return true
+	case Running:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FieldType.
 const (
 	FieldTypeAddress  FieldType = "address"
@@ -441,16 +519,22 @@ func (e ListEventsAroundParamsSame) Valid() bool {
 
 // Defines values for ExportEventsParamsFormat.
 const (
-	Csv    ExportEventsParamsFormat = "csv"
-	Ndjson ExportEventsParamsFormat = "ndjson"
+	ExportEventsParamsFormatCsv     ExportEventsParamsFormat = "csv"
+	ExportEventsParamsFormatNdjson  ExportEventsParamsFormat = "ndjson"
+	ExportEventsParamsFormatOcsf    ExportEventsParamsFormat = "ocsf"
+	ExportEventsParamsFormatParquet ExportEventsParamsFormat = "parquet"
 )
 
 // Valid indicates whether the value is a known member of the ExportEventsParamsFormat enum.
 func (e ExportEventsParamsFormat) Valid() bool {
 	switch e {
-	case Csv:
+	case ExportEventsParamsFormatCsv:
 		return true
-	case Ndjson:
+	case ExportEventsParamsFormatNdjson:
+		return true
+	case ExportEventsParamsFormatOcsf:
+		return true
+	case ExportEventsParamsFormatParquet:
 		return true
 	default:
 		return false
@@ -889,6 +973,69 @@ type Explanation struct {
 
 	// Terms How many terms and texts, of at most 64.
 	Terms int32 `json:"terms"`
+}
+
+// ExportCreate defines model for ExportCreate.
+type ExportCreate struct {
+	Format ExportCreateFormat `json:"format"`
+	From   *time.Time         `json:"from,omitempty"`
+	Query  *string            `json:"query,omitempty"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+	To       *time.Time  `json:"to,omitempty"`
+}
+
+// ExportCreateFormat defines model for ExportCreate.Format.
+type ExportCreateFormat string
+
+// ExportJob defines model for ExportJob.
+type ExportJob struct {
+	Bytes     int64     `json:"bytes"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Download The link, relative to this server.
+	Download *string `json:"download"`
+	Error    *string `json:"error"`
+
+	// Expected Counted when it began; 0 before.
+	Expected int64 `json:"expected"`
+
+	// ExpiresAt When file and link end.
+	ExpiresAt  *time.Time      `json:"expires_at"`
+	FinishedAt *time.Time      `json:"finished_at"`
+	Format     ExportJobFormat `json:"format"`
+	From       *time.Time      `json:"from"`
+	Id         string          `json:"id"`
+	Owner      string          `json:"owner"`
+
+	// Progress 0 to 1.
+	Progress float64 `json:"progress"`
+	Query    string  `json:"query"`
+
+	// Rows Written so far.
+	Rows int64 `json:"rows"`
+
+	// Sha256 Of the file, in hex; null before it is done.
+	Sha256    *string        `json:"sha256"`
+	StartedAt *time.Time     `json:"started_at"`
+	State     ExportJobState `json:"state"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+	To       *time.Time `json:"to"`
+}
+
+// ExportJobFormat defines model for ExportJob.Format.
+type ExportJobFormat string
+
+// ExportJobState defines model for ExportJob.State.
+type ExportJobState string
+
+// ExportPage defines model for ExportPage.
+type ExportPage struct {
+	Items []ExportJob `json:"items"`
+	Next  *string     `json:"next"`
 }
 
 // FacetValue defines model for FacetValue.
@@ -1788,8 +1935,11 @@ type ExportEventsParams struct {
 	// To Events before this time.
 	To *To `form:"to,omitempty" json:"to,omitempty"`
 
-	// Format csv or ndjson.
+	// Format How each event is written; ocsf is NDJSON of OCSF 1.8 events.
 	Format ExportEventsParamsFormat `form:"format" json:"format"`
+
+	// AfterEvent Go on after the event with this id: how an export that was cut off is continued.
+	AfterEvent *string `form:"after_event,omitempty" json:"after_event,omitempty"`
 }
 
 // ExportEventsParamsFormat defines parameters for ExportEvents.
@@ -1951,6 +2101,49 @@ type GetEntityParams struct {
 
 // GetEntityParamsType defines parameters for GetEntity.
 type GetEntityParamsType string
+
+// ListExportsParams defines parameters for ListExports.
+type ListExportsParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// After The cursor `next` of the page before.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Items per page, at most 500.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateExportParams defines parameters for CreateExport.
+type CreateExportParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteExportParams defines parameters for DeleteExport.
+type DeleteExportParams struct {
+	// TenantId The tenant of the object, when the body does not name it. Only for roles with several tenants.
+	TenantId *TenantIDDelete `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
+// GetExportParams defines parameters for GetExport.
+type GetExportParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// DownloadExportParams defines parameters for DownloadExport.
+type DownloadExportParams struct {
+	// Token Of the link in `download`.
+	Token string `form:"token" json:"token"`
+}
 
 // ListKeysParams defines parameters for ListKeys.
 type ListKeysParams struct {
@@ -2127,6 +2320,12 @@ type ListDeliveriesParams struct {
 // TriageAlertJSONRequestBody defines body for TriageAlert for application/json ContentType.
 type TriageAlertJSONRequestBody = TriagePatch
 
+// CreateExportJSONRequestBody defines body for CreateExport for application/json ContentType.
+type CreateExportJSONRequestBody = ExportCreate
+
+// DeleteExportJSONRequestBody defines body for DeleteExport for application/json ContentType.
+type DeleteExportJSONRequestBody = TenantRef
+
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = KeyCreate
 
@@ -2195,7 +2394,7 @@ type ServerInterface interface {
 	// ExplainQuery What a query means, in words
 	// (GET /api/v1/audit/explain)
 	ExplainQuery(c *gin.Context, params ExplainQueryParams)
-	// ExportEvents Export a search as CSV or NDJSON
+	// ExportEvents Export a search as CSV, NDJSON, OCSF or Parquet
 	// (GET /api/v1/audit/export)
 	ExportEvents(c *gin.Context, params ExportEventsParams)
 	// GetFacets The most frequent values of a field
@@ -2225,6 +2424,21 @@ type ServerInterface interface {
 	// GetEntity Everything known of one entity
 	// (GET /api/v1/entities/{id})
 	GetEntity(c *gin.Context, id EntityID, params GetEntityParams)
+	// ListExports Export jobs, newest first
+	// (GET /api/v1/exports)
+	ListExports(c *gin.Context, params ListExportsParams)
+	// CreateExport Queue a large export
+	// (POST /api/v1/exports)
+	CreateExport(c *gin.Context, params CreateExportParams)
+	// DeleteExport Cancel an export, or remove its file
+	// (DELETE /api/v1/exports/{id})
+	DeleteExport(c *gin.Context, id ObjectID, params DeleteExportParams)
+	// GetExport How far an export is
+	// (GET /api/v1/exports/{id})
+	GetExport(c *gin.Context, id ObjectID, params GetExportParams)
+	// DownloadExport The file of an export
+	// (GET /api/v1/exports/{id}/file)
+	DownloadExport(c *gin.Context, id ObjectID, params DownloadExportParams)
 	// ListKeys Ingest keys and API tokens, newest first; never their secrets
 	// (GET /api/v1/keys)
 	ListKeys(c *gin.Context, params ListKeysParams)
@@ -3034,6 +3248,14 @@ func (siw *ServerInterfaceWrapper) ExportEvents(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional query parameter "after_event" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after_event", c.Request.URL.Query(), &params.AfterEvent, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after_event: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3528,6 +3750,237 @@ func (siw *ServerInterfaceWrapper) GetEntity(c *gin.Context) {
 	}
 
 	siw.Handler.GetEntity(c, id, params)
+}
+
+// ListExports operation middleware
+func (siw *ServerInterfaceWrapper) ListExports(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListExportsParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListExports(c, params)
+}
+
+// CreateExport operation middleware
+func (siw *ServerInterfaceWrapper) CreateExport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateExportParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateExport(c, params)
+}
+
+// DeleteExport operation middleware
+func (siw *ServerInterfaceWrapper) DeleteExport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteExportParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteExport(c, id, params)
+}
+
+// GetExport operation middleware
+func (siw *ServerInterfaceWrapper) GetExport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetExportParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetExport(c, id, params)
+}
+
+// DownloadExport operation middleware
+func (siw *ServerInterfaceWrapper) DownloadExport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DownloadExportParams
+
+	// ------------- Required query parameter "token" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "token", c.Request.URL.Query(), &params.Token, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter token: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DownloadExport(c, id, params)
 }
 
 // ListKeys operation middleware
@@ -4480,6 +4933,11 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/detectors", wrapper.ListDetectors)
 	router.GET(options.BaseURL+"/api/v1/entities", wrapper.ListEntities)
 	router.GET(options.BaseURL+"/api/v1/entities/:id", wrapper.GetEntity)
+	router.GET(options.BaseURL+"/api/v1/exports", wrapper.ListExports)
+	router.POST(options.BaseURL+"/api/v1/exports", wrapper.CreateExport)
+	router.DELETE(options.BaseURL+"/api/v1/exports/:id", wrapper.DeleteExport)
+	router.GET(options.BaseURL+"/api/v1/exports/:id", wrapper.GetExport)
+	router.GET(options.BaseURL+"/api/v1/exports/:id/file", wrapper.DownloadExport)
 	router.GET(options.BaseURL+"/api/v1/keys", wrapper.ListKeys)
 	router.POST(options.BaseURL+"/api/v1/keys", wrapper.CreateKey)
 	router.DELETE(options.BaseURL+"/api/v1/keys/:id", wrapper.DeleteKey)
@@ -4834,6 +5292,30 @@ type ExportEvents200ResponseHeaders struct {
 	ContentDisposition *string
 }
 
+type ExportEvents200ApplicationvndApacheParquetResponse struct {
+	Body          io.Reader
+	Headers       ExportEvents200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportEvents200ApplicationvndApacheParquetResponse) VisitExportEventsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.apache.parquet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
 type ExportEvents200ApplicationxNdjsonResponse struct {
 	Body          io.Reader
 	Headers       ExportEvents200ResponseHeaders
@@ -5100,6 +5582,121 @@ func (response GetEntity200JSONResponse) VisitGetEntityResponse(w http.ResponseW
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExportsRequestObject struct {
+	Params ListExportsParams
+}
+
+type ListExportsResponseObject interface {
+	VisitListExportsResponse(w http.ResponseWriter) error
+}
+
+type ListExports200JSONResponse ExportPage
+
+func (response ListExports200JSONResponse) VisitListExportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateExportRequestObject struct {
+	Params CreateExportParams
+	Body   *CreateExportJSONRequestBody
+}
+
+type CreateExportResponseObject interface {
+	VisitCreateExportResponse(w http.ResponseWriter) error
+}
+
+type CreateExport201JSONResponse ExportJob
+
+func (response CreateExport201JSONResponse) VisitCreateExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteExportRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params DeleteExportParams
+	Body   *DeleteExportJSONRequestBody
+}
+
+type DeleteExportResponseObject interface {
+	VisitDeleteExportResponse(w http.ResponseWriter) error
+}
+
+type DeleteExport204Response struct {
+}
+
+func (response DeleteExport204Response) VisitDeleteExportResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type GetExportRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params GetExportParams
+}
+
+type GetExportResponseObject interface {
+	VisitGetExportResponse(w http.ResponseWriter) error
+}
+
+type GetExport200JSONResponse ExportJob
+
+func (response GetExport200JSONResponse) VisitGetExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadExportRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params DownloadExportParams
+}
+
+type DownloadExportResponseObject interface {
+	VisitDownloadExportResponse(w http.ResponseWriter) error
+}
+
+type DownloadExport200ApplicationoctetStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response DownloadExport200ApplicationoctetStreamResponse) VisitDownloadExportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
 	return err
 }
 
@@ -5602,7 +6199,7 @@ type StrictServerInterface interface {
 	// ExplainQuery What a query means, in words
 	// (GET /api/v1/audit/explain)
 	ExplainQuery(ctx context.Context, request ExplainQueryRequestObject) (ExplainQueryResponseObject, error)
-	// ExportEvents Export a search as CSV or NDJSON
+	// ExportEvents Export a search as CSV, NDJSON, OCSF or Parquet
 	// (GET /api/v1/audit/export)
 	ExportEvents(ctx context.Context, request ExportEventsRequestObject) (ExportEventsResponseObject, error)
 	// GetFacets The most frequent values of a field
@@ -5632,6 +6229,21 @@ type StrictServerInterface interface {
 	// GetEntity Everything known of one entity
 	// (GET /api/v1/entities/{id})
 	GetEntity(ctx context.Context, request GetEntityRequestObject) (GetEntityResponseObject, error)
+	// ListExports Export jobs, newest first
+	// (GET /api/v1/exports)
+	ListExports(ctx context.Context, request ListExportsRequestObject) (ListExportsResponseObject, error)
+	// CreateExport Queue a large export
+	// (POST /api/v1/exports)
+	CreateExport(ctx context.Context, request CreateExportRequestObject) (CreateExportResponseObject, error)
+	// DeleteExport Cancel an export, or remove its file
+	// (DELETE /api/v1/exports/{id})
+	DeleteExport(ctx context.Context, request DeleteExportRequestObject) (DeleteExportResponseObject, error)
+	// GetExport How far an export is
+	// (GET /api/v1/exports/{id})
+	GetExport(ctx context.Context, request GetExportRequestObject) (GetExportResponseObject, error)
+	// DownloadExport The file of an export
+	// (GET /api/v1/exports/{id}/file)
+	DownloadExport(ctx context.Context, request DownloadExportRequestObject) (DownloadExportResponseObject, error)
 	// ListKeys Ingest keys and API tokens, newest first; never their secrets
 	// (GET /api/v1/keys)
 	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
@@ -6364,6 +6976,178 @@ func (sh *strictHandler) GetEntity(ctx *gin.Context, id EntityID, params GetEnti
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetEntityResponseObject); ok {
 		if err := validResponse.VisitGetEntityResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListExports operation middleware
+func (sh *strictHandler) ListExports(ctx *gin.Context, params ListExportsParams) {
+	var request ListExportsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListExports(ctx, request.(ListExportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListExports")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListExportsResponseObject); ok {
+		if err := validResponse.VisitListExportsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateExport operation middleware
+func (sh *strictHandler) CreateExport(ctx *gin.Context, params CreateExportParams) {
+	var request CreateExportRequestObject
+
+	request.Params = params
+
+	var body CreateExportJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateExport(ctx, request.(CreateExportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateExport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateExportResponseObject); ok {
+		if err := validResponse.VisitCreateExportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteExport operation middleware
+func (sh *strictHandler) DeleteExport(ctx *gin.Context, id ObjectID, params DeleteExportParams) {
+	var request DeleteExportRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body DeleteExportJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteExport(ctx, request.(DeleteExportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteExport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteExportResponseObject); ok {
+		if err := validResponse.VisitDeleteExportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetExport operation middleware
+func (sh *strictHandler) GetExport(ctx *gin.Context, id ObjectID, params GetExportParams) {
+	var request GetExportRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetExport(ctx, request.(GetExportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetExport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetExportResponseObject); ok {
+		if err := validResponse.VisitGetExportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DownloadExport operation middleware
+func (sh *strictHandler) DownloadExport(ctx *gin.Context, id ObjectID, params DownloadExportParams) {
+	var request DownloadExportRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DownloadExport(ctx, request.(DownloadExportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DownloadExport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DownloadExportResponseObject); ok {
+		if err := validResponse.VisitDownloadExportResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -338,8 +338,9 @@ func (a *App) startAPI(c *core.Core, store *eventstore.Store, ln net.Listener) e
 		Logger: a.log.With("part", "api"), Metrics: a.reg,
 		Auth: authStore{c}, Alerts: alertStream{alertStore{c.Alerts}, c}, Events: eventStore{store}, Findings: findingStore{c.Findings},
 		Tenants: tenantStore{c.Tenants}, Keys: keyStore{c.Keys}, Webhooks: webhookStore{c.Webhooks}, Trail: trailStore{c.Audit},
-		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Detectors: detectorCatalogue(),
-		Classify: classify, Web: dashboards.Web(), CursorKey: key, AlertBudget: a.opts.Config.Detectors.Budget,
+		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Exports: exportStore{c.Exports}, ExportDir: filepath.Join(a.opts.Config.DataDir, "exports"),
+		Detectors: detectorCatalogue(),
+		Classify:  classify, Web: dashboards.Web(), CursorKey: key, AlertBudget: a.opts.Config.Detectors.Budget,
 		SecureCookies: strings.HasPrefix(a.opts.Config.Web.PublicURL, "https://"),
 	})
 	if err != nil {

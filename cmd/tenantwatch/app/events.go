@@ -20,6 +20,14 @@ func (e eventStore) Search(ctx context.Context, id tenant.ID, r api.EventSearch)
 	return api.EventResult{Events: page.Events, Next: (*api.EventPosition)(page.Next)}, err
 }
 
+func (e eventStore) Each(ctx context.Context, id tenant.ID, r api.EventSearch, fn func(*event.Event) error) error {
+	return e.s.Each(ctx, id, eventstore.SearchRequest{Query: r.Query, From: r.From, To: r.To, Limit: r.Limit, After: (*eventstore.Position)(r.After), Ascending: r.Ascending}, fn)
+}
+
+func (e eventStore) Count(ctx context.Context, id tenant.ID, s api.EventScope) (uint64, error) {
+	return e.s.Count(ctx, id, eventstore.Scope(s))
+}
+
 func (e eventStore) ByID(ctx context.Context, id tenant.ID, ids []string) ([]event.Event, error) {
 	return e.s.EventsByID(ctx, id, ids)
 }

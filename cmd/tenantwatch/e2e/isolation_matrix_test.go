@@ -33,6 +33,7 @@ func alertOf(o *owner) string { return o.alertID }
 func keyOf(o *owner) string   { return o.keyID }
 func hookOf(o *owner) string  { return o.hookID }
 
+func exportOf(o *owner) string { return o.exportID }
 func searchOf(o *owner) string { return o.searchID }
 
 var shapes = map[string]shape{
@@ -50,6 +51,11 @@ var shapes = map[string]shape{
 	"getFacets":             {query: "field=actor", search: true, canary: true},
 	"listFields":            {},
 	"exportEvents":          {query: "format=ndjson", search: true, canary: true},
+	"listExports":           {list: true, canary: true},
+	"createExport":          {body: map[string]any{"format": "csv", "query": "action:login"}},
+	"getExport":             {id: exportOf, canary: true},
+	"deleteExport":          {id: exportOf, body: map[string]any{}},
+	"downloadExport":        {id: exportOf, query: "token=none"},
 	"suggestQuery":          {query: "q=actor:", canary: true},
 	"explainQuery":          {},
 	"getEvent":              {id: func(o *owner) string { return o.canary + "-1" }, canary: true},
@@ -83,7 +89,7 @@ var shapes = map[string]shape{
 
 // marks are the strings by which an owner can be known.
 func (o *owner) marks() []string {
-	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.searchID, o.ingest, o.admin, o.auditor}
+	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.searchID, o.exportID, o.ingest, o.admin, o.auditor}
 }
 
 // leaks finds marks of owners that the caller may not see.
@@ -297,7 +303,7 @@ func (p prover) headers(o *owner) {
 		p.pair(&p.n.header, o.etag, `"999-999"`, func(r *request, tag string) { id(r); r.header["If-Match"] = tag })
 	case "streamAlerts":
 		p.pair(&p.n.header, o.streamID, forged(o.streamID), func(r *request, id string) { r.header["Last-Event-ID"] = id })
-	case "createKey", "createWebhook", "createTenant", "createSearch": // the foreign tenant used the first one already
+	case "createKey", "createWebhook", "createTenant", "createSearch", "createExport": // the foreign tenant used the first one already
 		p.pair(&p.n.header, o.canary+p.r.Operation, "CANARY-none"+p.r.Operation, func(r *request, key string) { p.own(r); r.header["Idempotency-Key"] = key })
 	}
 }

@@ -38,7 +38,7 @@ type owner struct {
 
 	ingest, admin, auditor string // secrets
 	keyID, hookID          string
-	searchID               string
+	searchID, exportID     string
 	alertID, otherID       string
 	etag                   string
 	cursors                map[string]string // by operation, of the tenant's own lists
@@ -118,7 +118,8 @@ func newWorld(t testing.TB) *world {
 		o.hookID = w.webhook(o, w.hooks.URL+"/"+o.canary)
 		w.webhook(o, "http://127.0.0.1:1/"+o.canary) // nobody listens: its failures must not tell either
 		for range 2 {                                // a list of one has no cursor
-			o.searchID = w.search(o)
+			o.searchID = w.made(o, "/api/v1/searches", map[string]any{"name": o.canary + " search", "query": "actor:" + o.canary + "*", "shared": true})
+			o.exportID = w.made(o, "/api/v1/exports", map[string]any{"format": "csv", "query": "actor:" + o.canary + "*"})
 		}
 		w.owners = append(w.owners, o)
 	}
@@ -193,11 +194,12 @@ func (w *world) webhook(o *owner, to string) string {
 	return out.Webhook.ID
 }
 
-func (w *world) search(o *owner) string {
-	code, b := w.call(o.admin, "POST", "/api/v1/searches", map[string]any{"name": o.canary + " search", "query": "actor:" + o.canary + "*", "shared": true})
+// made creates something of an owner's and gives its id.
+func (w *world) made(o *owner, path string, body map[string]any) string {
+	code, b := w.call(o.admin, "POST", path, body)
 	var out struct{ ID string }
 	if err := json.Unmarshal(b, &out); code != 201 || err != nil {
-		w.t.Fatalf("saved search: %d %s", code, b)
+		w.t.Fatalf("%s: %d %s", path, code, b)
 	}
 	return out.ID
 }
