@@ -210,12 +210,70 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Export a search as CSV or NDJSON
+         * Export a search as CSV, NDJSON, OCSF or Parquet
          * @description Streams everything that matches, oldest first, in constant memory. CSV cells that a spreadsheet would take for a
-         *     formula are prefixed with an apostrophe. The trailers `X-Export-Rows` and `X-Export-Status` (complete or failed)
-         *     follow the body; a failed export also ends the connection early, so that no client takes it for a whole one.
+         *     formula are prefixed with an apostrophe. The trailers `X-Export-Rows`, `X-Export-Sha256` (of the body before any
+         *     Content-Encoding) and `X-Export-Status` (complete or failed) follow the body; a failed export also ends the
+         *     connection early, so that no client takes it for a whole one. For large ones there are jobs: `/exports`.
          */
         get: operations["exportEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Export jobs, newest first */
+        get: operations["listExports"];
+        put?: never;
+        /**
+         * Queue a large export
+         * @description At most 10 of a tenant at once. Times relative to now are resolved when it is queued. `download` appears once it is done, and
+         *     needs no other credential for as long as it works.
+         */
+        post: operations["createExport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far an export is */
+        get: operations["getExport"];
+        put?: never;
+        post?: never;
+        /** Cancel an export, or remove its file */
+        delete: operations["deleteExport"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The file of an export */
+        get: operations["downloadExport"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1277,6 +1335,67 @@ export interface components {
             change: number;
             /** @enum {string} */
             kind: "new" | "gone" | "more" | "less" | "same";
+        };
+        ExportPage: {
+            items: components["schemas"]["ExportJob"][];
+            next: string | null;
+        };
+        ExportJob: {
+            id: string;
+            tenant_id: components["schemas"]["TenantSlug"];
+            /** @enum {string} */
+            format: "csv" | "ndjson" | "ocsf" | "parquet";
+            query: string;
+            /** Format: date-time */
+            from: string | null;
+            /** Format: date-time */
+            to: string | null;
+            /** @enum {string} */
+            state: "queued" | "running" | "done" | "failed" | "cancelled" | "expired";
+            /**
+             * Format: int64
+             * @description Written so far.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Counted when it began; 0 before.
+             */
+            expected: number;
+            /**
+             * Format: double
+             * @description 0 to 1.
+             */
+            progress: number;
+            /** Format: int64 */
+            bytes: number;
+            /** @description Of the file, in hex; null before it is done. */
+            sha256: string | null;
+            error: string | null;
+            owner: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            started_at: string | null;
+            /** Format: date-time */
+            finished_at: string | null;
+            /**
+             * Format: date-time
+             * @description When file and link end.
+             */
+            expires_at: string | null;
+            /** @description The link, relative to this server. */
+            download: string | null;
+        };
+        ExportCreate: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            /** @enum {string} */
+            format: "csv" | "ndjson" | "ocsf" | "parquet";
+            query?: string;
+            /** Format: date-time */
+            from?: string | null;
+            /** Format: date-time */
+            to?: string | null;
         };
         SearchPage: {
             items: components["schemas"]["SavedSearch"][];
@@ -2437,8 +2556,10 @@ export interface operations {
                  * @example 2026-03-02T00:00:00Z
                  */
                 to?: components["parameters"]["To"];
-                /** @description csv or ndjson. */
-                format: "csv" | "ndjson";
+                /** @description How each event is written; ocsf is NDJSON of OCSF 1.8 events. */
+                format: "csv" | "ndjson" | "ocsf" | "parquet";
+                /** @description Go on after the event with this id: how an export that was cut off is continued. */
+                after_event?: string;
             };
             header?: never;
             path?: never;
@@ -2456,11 +2577,187 @@ export interface operations {
                 content: {
                     "text/csv": string;
                     "application/x-ndjson": string;
+                    "application/vnd.apache.parquet": string;
                 };
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listExports: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+                /** @description The cursor `next` of the page before. */
+                after?: components["parameters"]["After"];
+                /** @description Items per page, at most 500. */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    createExport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportCreate"];
+            };
+        };
+        responses: {
+            /** @description Queued. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportJob"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getExport: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job; once done, its manifest. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportJob"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteExport: {
+        parameters: {
+            query?: {
+                /** @description The tenant of the object, when the body does not name it. Only for roles with several tenants. */
+                tenant_id?: components["parameters"]["TenantIDDelete"];
+            };
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+            };
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TenantRef"];
+            };
+        };
+        responses: {
+            /** @description Cancelled. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    downloadExport: {
+        parameters: {
+            query: {
+                /** @description Of the link in `download`. */
+                token: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. Range requests continue a download that was cut off. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
             404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
