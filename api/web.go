@@ -91,7 +91,8 @@ func (s *Server) webHandler(c *gin.Context) {
 	}
 	c.Set(keyRoute, "web")
 	a := s.web[path.Clean(p)]
-	if a == nil && path.Ext(p) == "" {
+	// An address that ends like a file's name is one, but for the names of entities.
+	if a == nil && (path.Ext(p) == "" || strings.HasPrefix(p, "/entities/")) {
 		a = s.web["/index.html"]
 	}
 	if a == nil {

@@ -5,7 +5,7 @@ import { setCSRF } from "./api/client";
 import { asApiError } from "./api/problem";
 import { sessionQuery } from "./api/queries";
 import { live } from "./api/stream";
-import { alertsSearch, auditSearch, parseSearch, stringifySearch, tenantSearch, tidy } from "./lib/urlstate";
+import { alertsSearch, auditSearch, detectorsSearch, entitiesSearch, parseSearch, stringifySearch, tenantSearch, tidy } from "./lib/urlstate";
 import { Shell } from "./shell/shell";
 import { RouteFailed, RouteMissing, RoutePending } from "./shell/edges";
 
@@ -47,12 +47,15 @@ const overview = createRoute({ getParentRoute: () => shell, path: "/", validateS
 const alerts = createRoute({ getParentRoute: () => shell, path: "/alerts", validateSearch: alertsSearch, component: lazyRouteComponent(() => import("./pages/alerts")) });
 const alert = createRoute({ getParentRoute: () => shell, path: "/alerts/$id", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/alert")) });
 const audit = createRoute({ getParentRoute: () => shell, path: "/audit", validateSearch: auditSearch, component: lazyRouteComponent(() => import("./pages/audit")) });
+const entities = createRoute({ getParentRoute: () => shell, path: "/entities", validateSearch: entitiesSearch, component: lazyRouteComponent(() => import("./pages/entities")) });
+const entity = createRoute({ getParentRoute: () => shell, path: "/entities/$type/$id", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/entity")) });
+const detectors = createRoute({ getParentRoute: () => shell, path: "/detectors", validateSearch: detectorsSearch, component: lazyRouteComponent(() => import("./pages/detectors")) });
 const quarantine = createRoute({ getParentRoute: () => shell, path: "/quarantine", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/quarantine")) });
 const keys = createRoute({ getParentRoute: () => shell, path: "/keys", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/keys")) });
 const webhooks = createRoute({ getParentRoute: () => shell, path: "/webhooks", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/webhooks")) });
 const webhook = createRoute({ getParentRoute: () => shell, path: "/webhooks/$id", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/webhook")) });
 
-const tree = root.addChildren([signin, shell.addChildren([overview, alerts, alert, audit, quarantine, keys, webhooks, webhook])]);
+const tree = root.addChildren([signin, shell.addChildren([overview, alerts, alert, audit, entities, entity, detectors, quarantine, keys, webhooks, webhook])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

@@ -29,6 +29,7 @@ export class ApiError extends Error {
 /** Anything thrown, as an ApiError. */
 export function asApiError(e: unknown): ApiError {
   if (e instanceof ApiError) return e;
-  if (e instanceof TypeError) return new ApiError(0, { detail: "Check the network, then try again." });
-  return new ApiError(0, { title: "Something went wrong", detail: e instanceof Error ? e.message : String(e) });
+  // What the browsers say of a fetch that got no answer; other type errors are our own.
+  if (e instanceof TypeError && /fetch|network|load failed|import/i.test(e.message)) return new ApiError(0, { detail: "Check the network, then try again." });
+  return new ApiError(-1, { title: "Something went wrong", detail: e instanceof Error ? e.message : String(e) });
 }

@@ -3,7 +3,7 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/
 import { severities, statuses, type AlertsSearch } from "../lib/urlstate";
 import type { Bounds } from "../lib/timerange";
 import { answer, body, client } from "./client";
-import type { Alert } from "./types";
+import type { Alert, EntityKind } from "./types";
 
 const tenantParam = (tenant: string | undefined): { tenant_id?: string } => (tenant ? { tenant_id: tenant } : {});
 
@@ -156,3 +156,51 @@ export const quarantineQuery = (tenant: string | undefined) =>
   paged(["quarantine", tenant ?? ""], (after, signal) => body(client.GET("/api/v1/quarantine", { params: { query: page(tenant, after) }, signal })));
 
 export const tenantsQuery = paged(["tenants"], (after, signal) => body(client.GET("/api/v1/tenants", { params: { query: page(undefined, after) }, signal })));
+
+export const activityQuery = (tenant: string | undefined, hours = 48) =>
+  queryOptions({
+    queryKey: ["activity", tenant ?? "", hours],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/activity", { params: { query: { ...tenantParam(tenant), hours } }, signal })),
+    refetchInterval: 60_000,
+    placeholderData: keepPreviousData,
+  });
+
+export const detectorsQuery = (tenant: string | undefined, days = 14) =>
+  queryOptions({
+    queryKey: ["detectors", tenant ?? "", days],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/detectors", { params: { query: { ...tenantParam(tenant), days } }, signal })),
+    staleTime: 30_000,
+    placeholderData: keepPreviousData,
+  });
+
+export const entitiesQuery = (tenant: string | undefined, type: EntityKind, q: string | undefined, sort: "events" | "last_seen") =>
+  infiniteQueryOptions({
+    queryKey: ["entities", tenant ?? "", type, q ?? "", sort],
+    initialPageParam: "",
+    queryFn: ({ pageParam, signal }) =>
+      body(client.GET("/api/v1/entities", { params: { query: { ...tenantParam(tenant), type, ...(q ? { q } : {}), sort, ...(pageParam ? { after: pageParam } : {}), limit: 100 } }, signal })),
+    getNextPageParam: (p) => p.next ?? undefined,
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+  });
+
+export const entityQuery = (tenant: string | undefined, type: EntityKind, id: string) =>
+  queryOptions({
+    queryKey: ["entity", tenant ?? "", type, id],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/entities/{id}", { params: { path: { id }, query: { ...tenantParam(tenant), type } }, signal })),
+    staleTime: 15_000,
+  });
+
+export const baselineQuery = (tenant: string | undefined, type: EntityKind, id: string) =>
+  queryOptions({
+    queryKey: ["baseline", tenant ?? "", type, id],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/baselines", { params: { query: { ...tenantParam(tenant), type, id } }, signal })),
+    staleTime: 60_000,
+  });
+
+export const searchesQuery = (tenant: string | undefined) =>
+  queryOptions({
+    queryKey: ["searches", tenant ?? ""],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/searches", { params: { query: { ...tenantParam(tenant), limit: 200 } }, signal })),
+    staleTime: 30_000,
+  });

@@ -27,6 +27,18 @@ export interface AlertsSearch extends TenantSearch {
   q?: string;
 }
 
+export const ENTITY_KINDS = ["user", "service", "address", "device", "session", "resource", "source", "tenant"] as const;
+
+export interface EntitiesSearch extends TenantSearch {
+  type?: (typeof ENTITY_KINDS)[number];
+  q?: string;
+  sort?: "last_seen";
+}
+
+export interface DetectorsSearch extends TenantSearch {
+  days?: number;
+}
+
 export interface AuditSearch extends TenantSearch {
   q?: string;
   range?: string;
@@ -72,6 +84,20 @@ export function alertsSearch(raw: Raw): AlertsSearch {
     tenant: tenantSlug(raw.tenant),
     q: text(raw.q),
   });
+}
+
+export function entitiesSearch(raw: Raw): EntitiesSearch {
+  return tidy<EntitiesSearch>({
+    tenant: tenantSlug(raw.tenant),
+    type: raw.type === "user" ? undefined : oneOf(raw.type, ENTITY_KINDS),
+    q: text(raw.q, 256),
+    sort: raw.sort === "last_seen" ? "last_seen" : undefined,
+  });
+}
+
+export function detectorsSearch(raw: Raw): DetectorsSearch {
+  const days = Number(raw.days);
+  return tidy<DetectorsSearch>({ tenant: tenantSlug(raw.tenant), days: days >= 1 && days <= 90 && days !== 14 ? Math.floor(days) : undefined });
 }
 
 export function auditSearch(raw: Raw): AuditSearch {

@@ -258,7 +258,7 @@ function Facts({ a, multi }: { a: Alert; multi: boolean }) {
         <div>
           <dt>Entity</dt>
           <dd>
-            <Link className="entlink" to="/audit" search={auditOf(a, multi)} title={`${a.entity.type}: view in audit`}>
+            <Link className="entlink" to="/entities/$type/$id" params={{ type: a.entity.type, id: a.entity.id }} search={multi ? { tenant: a.tenant_id } : {}} title={`${a.entity.type}: all that is known of it`}>
               <EntityMark value={a.entity} />
             </Link>
           </dd>
@@ -268,7 +268,7 @@ function Facts({ a, multi }: { a: Alert; multi: boolean }) {
           <dd>
             {a.related.length === 0 && <span className="dim">none</span>}
             {a.related.slice(0, 12).map((e) => (
-              <Link key={`${e.type}:${e.id}`} className="entlink" to="/audit" search={auditOf(a, multi, e)} title={`${e.type}: view in audit`}>
+              <Link key={`${e.type}:${e.id}`} className="entlink" to="/entities/$type/$id" params={{ type: e.type, id: e.id }} search={multi ? { tenant: a.tenant_id } : {}} title={`${e.type}: all that is known of it`}>
                 <EntityMark value={e} />
               </Link>
             ))}

@@ -1,9 +1,10 @@
 /* Home: what needs me now. Every figure links to what it counts. */
+import "../styles/entity.css";
 import { Skeleton } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useMemo } from "react";
-import { alertsQuery, histogramQuery, overviewQuery } from "../api/queries";
+import { activityQuery, alertsQuery, histogramQuery, overviewQuery } from "../api/queries";
 import type { Overview as Data } from "../api/types";
 import { compact, count, plural, stamp } from "../lib/format";
 import { dayOf } from "../lib/investigate";
@@ -11,6 +12,7 @@ import { SEVERITIES, type AlertsSearch } from "../lib/urlstate";
 import { useCan, useScope, useSession } from "../session";
 import { EntityMark, SeverityMark, StatusMark, TenantMark } from "../ui/badges";
 import { Histogram } from "../ui/plots";
+import { Heat } from "../ui/heat";
 import { IconBuilding, IconDone } from "../ui/icons";
 import { usePrefs } from "../ui/prefs";
 import { Empty, Failed, SkeletonRows } from "../ui/states";
@@ -143,6 +145,7 @@ export default function Overview() {
         </section>
         <div className="stack">
           {tenant && audit && d?.events.latest ? <Rate tenant={tenant} param={param} latest={d.events.latest} /> : null}
+          {multi && !param && many > 0 && audit && <Hours />}
           {multi && !param && (
             <section className="panel">
               <header>
@@ -260,6 +263,69 @@ function Rate({ tenant, param, latest }: { tenant: string; param: string | undef
         ) : (
           <Skeleton h={104} />
         )}
+      </div>
+    </section>
+  );
+}
+
+const SHOWN = 12;
+
+/** Which tenant was busy when, most at risk first; a dot is an hour in which an alert was raised. */
+function Hours() {
+  const navigate = useNavigate();
+  const { zone } = usePrefs();
+  const found = useQuery(activityQuery(undefined));
+  const d = found.data;
+  const from = d?.from ? Date.parse(d.from) : 0;
+  if (found.isError || (d && (!from || d.tenants.length === 0))) return null;
+  const columns = d?.tenants[0]?.events.length ?? 0;
+  const step = (d?.step_seconds ?? 3600) * 1000;
+  const at = (c: number) => new Date(from + c * step);
+  const rows = [...(d?.tenants ?? [])].sort((a, b) => b.risk - a.risk || a.tenant_id.localeCompare(b.tenant_id)).slice(0, SHOWN);
+  return (
+    <section className="panel">
+      <header>
+        <h2>Tenants by risk</h2>
+        <span className="dim num">hours up to the latest event; darker: more events</span>
+        <span className="grow" />
+        <span className="key">
+          <i className="k-out" /> alert
+        </span>
+      </header>
+      <div className="body" style={{ ["--heat-label" as string]: "148px" }}>
+        {d ? (
+          <Heat
+            name="Events by hour and tenant"
+            rows={rows.map((t) => ({
+              key: t.tenant_id,
+              label: (
+                <Link to="/" search={{ tenant: t.tenant_id }} className="row rowlink" style={{ gap: 6 }} title={`Risk ${t.risk.toFixed(0)}, ${plural(t.open_alerts, "open alert")}`}>
+                  <TenantMark id={t.tenant_id} size={14} />
+                  <span className="cut grow">{t.tenant_id}</span>
+                  <b className="num" style={{ color: t.risk >= 70 ? "var(--tw-critical)" : t.risk >= 30 ? "var(--tw-medium)" : "var(--tw-dim)" }}>
+                    {t.risk.toFixed(0)}
+                  </b>
+                </Link>
+              ),
+              values: t.events,
+              marks: t.alerts.map((n) => n > 0),
+            }))}
+            say={(r, c) => {
+              const t = rows[r];
+              return `${t?.tenant_id ?? ""}, ${stamp(at(c), zone).slice(0, 16)}\n${plural(t?.events[c] ?? 0, "event")}, ${count(t?.failures[c] ?? 0)} failed${t?.alerts[c] ? `\n${plural(t.alerts[c] ?? 0, "alert")} raised` : ""}`;
+            }}
+            onOpen={(r, c) => {
+              const t = rows[r];
+              if (t) void navigate({ to: "/audit", search: { tenant: t.tenant_id, from: at(c).toISOString(), to: at(c + 1).toISOString() } });
+            }}
+            ticks={Array.from({ length: columns }, (_, c) => c)
+              .filter((c) => (zone === "utc" ? at(c).getUTCHours() : at(c).getHours()) % 12 === 0)
+              .map((c) => ({ at: c, text: (zone === "utc" ? at(c).getUTCHours() : at(c).getHours()) === 0 ? stamp(at(c), zone).slice(5, 10) : "12h" }))}
+          />
+        ) : (
+          <Skeleton h={160} />
+        )}
+        {d && d.tenants.length > SHOWN && <p className="dim" style={{ margin: "6px 0 0" }}>and {plural(d.tenants.length - SHOWN, "more tenant")}, with less risk</p>}
       </div>
     </section>
   );

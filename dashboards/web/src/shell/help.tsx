@@ -5,6 +5,7 @@ const GROUPS: [string, [string[], string][]][] = [
   [
     "Everywhere",
     [
+      [["Ctrl", "K"], "Go to a page, a tenant or an entity"],
       [["/"], "Search"],
       [["?"], "This help"],
       [["Esc"], "Leave the search, close what is open"],

@@ -14,6 +14,7 @@ import { RoutePending } from "./edges";
 
 // What lies over the page is fetched when it is first opened.
 const Help = lazy(() => import("./help"));
+const Palette = lazy(() => import("./palette"));
 const NavDrawer = lazy(() => import("./navdrawer"));
 
 export function Shell() {
@@ -24,6 +25,7 @@ export function Shell() {
   }, [session]);
   const [nav, navs] = useDisclosure(false);
   const [help, helps] = useDisclosure(false);
+  const [palette, palettes] = useDisclosure(false);
   const path = useRouterState({ select: (s) => s.location.pathname });
   const queries = useQueryClient();
   const [offline, setOffline] = useState(!navigator.onLine);
@@ -54,6 +56,16 @@ export function Shell() {
     };
   }, [queries]);
   useKeys({ "?": helps.open });
+  useEffect(() => {
+    const on = (e: KeyboardEvent) => {
+      if ((e.ctrlKey || e.metaKey) && !e.altKey && !e.shiftKey && e.key.toLowerCase() === "k") {
+        e.preventDefault();
+        palettes.toggle();
+      }
+    };
+    addEventListener("keydown", on);
+    return () => removeEventListener("keydown", on);
+  }, [palettes]);
 
   if (!session) return <RoutePending />;
   return (
@@ -63,7 +75,7 @@ export function Shell() {
       </a>
       <div className="shell">
         <aside className="side">
-          <Sidebar openHelp={helps.open} />
+          <Sidebar openHelp={helps.open} openPalette={palettes.open} />
         </aside>
         <div className="page">
           <Topbar openNav={navs.open} />
@@ -80,10 +92,11 @@ export function Shell() {
       <Suspense>
         {nav && (
           <NavDrawer close={navs.close}>
-            <Sidebar openHelp={helps.open} />
+            <Sidebar openHelp={helps.open} openPalette={palettes.open} />
           </NavDrawer>
         )}
         {help && <Help close={helps.close} />}
+        {palette && <Palette close={palettes.close} openHelp={helps.open} />}
       </Suspense>
     </SessionContext>
   );

@@ -8,7 +8,7 @@ import { live, useLink } from "../api/stream";
 import { compact } from "../lib/format";
 import { can, ROLE_NAMES } from "../lib/roles";
 import { useScope, useSession } from "../session";
-import { IconBell, IconDesktop, IconHelp, IconHome, IconKey, IconLogout, IconMoon, IconQuarantine, IconSearch, IconSun, IconWebhook } from "../ui/icons";
+import { IconBell, IconDesktop, IconHelp, IconHome, IconKey, IconLogout, IconMoon, IconQuarantine, IconRadar, IconSearch, IconSun, IconUsers, IconWebhook } from "../ui/icons";
 import { usePrefs } from "../ui/prefs";
 import { Txt } from "../ui/text";
 import { useToast } from "../ui/toast";
@@ -19,7 +19,7 @@ const LINKS = {
   down: ["Not live, reconnecting…", "var(--tw-critical)"],
 } as const;
 
-export function Sidebar({ openHelp }: { openHelp: () => void }) {
+export function Sidebar({ openHelp, openPalette }: { openHelp: () => void; openPalette: () => void }) {
   const session = useSession();
   const { tenant } = useSearch({ strict: false });
   const scope = useScope(tenant);
@@ -30,6 +30,8 @@ export function Sidebar({ openHelp }: { openHelp: () => void }) {
     { to: "/", label: "Overview", icon: IconHome, show: true },
     { to: "/alerts", label: "Alerts", icon: IconBell, show: true, badge: data?.alerts.open },
     { to: "/audit", label: "Audit log", icon: IconSearch, show: can(session, "events:read") },
+    { to: "/entities", label: "Entities", icon: IconUsers, show: can(session, "events:read") },
+    { to: "/detectors", label: "Detectors", icon: IconRadar, show: true },
     { to: "/quarantine", label: "Quarantine", icon: IconQuarantine, show: can(session, "quarantine:read"), section: "Data and access" },
     { to: "/keys", label: "Keys", icon: IconKey, show: can(session, "keys:read"), section: "Data and access" },
     { to: "/webhooks", label: "Webhooks", icon: IconWebhook, show: can(session, "webhooks:read"), section: "Data and access" },
@@ -41,6 +43,11 @@ export function Sidebar({ openHelp }: { openHelp: () => void }) {
         <img src="/favicon.svg" alt="" width={22} height={22} />
         tenantwatch
       </Link>
+      <button type="button" className="gosearch" onClick={openPalette} aria-keyshortcuts="Control+K">
+        <IconSearch size={14} aria-hidden />
+        <span className="grow">Go to…</span>
+        <kbd>Ctrl K</kbd>
+      </button>
       <nav aria-label="Main">
         {items
           .filter((i) => i.show)

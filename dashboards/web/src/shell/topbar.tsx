@@ -14,14 +14,27 @@ import { zoneName } from "../lib/format";
 const TITLES: Record<string, string> = {
   alerts: "Alerts",
   audit: "Audit log",
+  entities: "Entities",
+  detectors: "Detectors",
   quarantine: "Quarantine",
   keys: "Keys",
   webhooks: "Webhooks",
 };
 
+const PARENTS: Record<string, "/alerts" | "/webhooks" | "/entities"> = { webhooks: "/webhooks", entities: "/entities" };
+
+/** A part of the path as it was meant; a broken escape is shown as it is. */
+function text(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 export function Topbar({ openNav }: { openNav: () => void }) {
   const path = useRouterState({ select: (s) => s.location.pathname });
-  const [, first = "", second] = path.split("/");
+  const [, first = "", second, third] = path.split("/");
   const { zone, setZone, now } = usePrefs();
   const { tenant } = useSearch({ strict: false });
   const { param } = useScope(tenant);
@@ -36,12 +49,12 @@ export function Topbar({ openNav }: { openNav: () => void }) {
       <nav aria-label="Breadcrumb" className="row" style={{ gap: 4 }}>
         {second ? (
           <>
-            <Link to={first === "webhooks" ? "/webhooks" : "/alerts"} search={param ? { tenant: param } : {}} className="crumb">
+            <Link to={PARENTS[first] ?? "/alerts"} search={param ? { tenant: param } : {}} className="crumb">
               {title}
             </Link>
             <IconRight size={14} className="dim wide-only" aria-hidden />
-            <span className="mono dim cut wide-only" aria-current="page" title={second}>
-              …{second.slice(-8)}
+            <span className="mono dim cut wide-only" aria-current="page" title={third ? text(third) : second}>
+              {third ? text(third) : `…${second.slice(-8)}`}
             </span>
           </>
         ) : (

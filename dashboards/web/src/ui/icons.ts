@@ -43,3 +43,7 @@ export { default as IconOff } from "@tabler/icons-react/dist/esm/icons/IconPlugC
 export { default as IconProgress } from "@tabler/icons-react/dist/esm/icons/IconProgress.mjs";
 export { default as IconCircle } from "@tabler/icons-react/dist/esm/icons/IconCircle.mjs";
 export { default as IconDone } from "@tabler/icons-react/dist/esm/icons/IconCircleCheck.mjs";
+export { default as IconRadar } from "@tabler/icons-react/dist/esm/icons/IconRadar2.mjs";
+export { default as IconUsers } from "@tabler/icons-react/dist/esm/icons/IconUsers.mjs";
+export { default as IconSettings } from "@tabler/icons-react/dist/esm/icons/IconSettings.mjs";
+export { default as IconCommand } from "@tabler/icons-react/dist/esm/icons/IconCommand.mjs";
