@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/collector/parse"
+	"github.com/tenantwatch/tenantwatch/collector/parse/mapping"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
 )
@@ -62,7 +63,8 @@ type Stream struct {
 	// Source names the log source whatever the lines say, "" lets the lines
 	// decide; DefaultSource is for those that name none.
 	Source, DefaultSource string
-	Format                string // "" or a name of parse.Formats, or parse.Auto
+	Format                string // "" or a name of parse.Formats, or parse.Auto, or "mapping:NAME"
+	Mappings              []*mapping.Mapping
 	Now                   time.Time
 	Year                  int
 	Zone                  *time.Location

@@ -26,6 +26,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenantwatch/tenantwatch/collector"
+	"github.com/tenantwatch/tenantwatch/collector/parse/mapping"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
 )
 
 // Config holds the user's settings. Zero values mean the defaults.
@@ -78,6 +80,8 @@ type Options struct {
 	// DurableIn is what an acknowledgement means, for the answer's
 	// "durable_in": "kafka" (the default) or "buffer".
 	DurableIn string
+	// Mappings, when set, gives the described formats of a tenant's log source.
+	Mappings func(t tenant.ID, source string) []*mapping.Mapping
 }
 
 // withDefaults fills in and checks the settings; all problems are reported.

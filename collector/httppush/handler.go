@@ -15,6 +15,8 @@ import (
 	"github.com/tenantwatch/tenantwatch/collector"
 	"github.com/tenantwatch/tenantwatch/collector/otlp"
 	"github.com/tenantwatch/tenantwatch/collector/parse"
+	"github.com/tenantwatch/tenantwatch/collector/parse/mapping"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
 )
 
 // Handler serves POST /v1/events and POST /v1/logs. It is safe for concurrent use and holds no
@@ -27,6 +29,7 @@ type Handler struct {
 	m         *metrics
 	now       func() time.Time
 	durableIn string
+	mappings  func(tenant.ID, string) []*mapping.Mapping
 	gate      gate
 	quota     quota
 }
@@ -44,7 +47,7 @@ func New(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("httppush: register metrics: %w", err)
 	}
-	h := &Handler{c: c, keys: o.Keys, sink: o.Sink, log: o.Logger, m: m, now: o.Now, durableIn: o.DurableIn}
+	h := &Handler{c: c, keys: o.Keys, sink: o.Sink, log: o.Logger, m: m, now: o.Now, durableIn: o.DurableIn, mappings: o.Mappings}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
@@ -132,7 +135,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (code int) {
 	if d := h.quota.wait(key.ID); d > 0 {
 		return busy(w, http.StatusTooManyRequests, d, "this key is over its quota: slow down or ask for a larger one")
 	}
-	p, code := h.params(w, r)
+	p, code := h.params(w, r, key)
 	if code != 0 {
 		return code
 	}
@@ -170,9 +173,10 @@ type params struct {
 	year                     int
 	zone                     *time.Location
 	stream                   bool
+	mappings                 []*mapping.Mapping
 }
 
-func (h *Handler) params(w http.ResponseWriter, r *http.Request) (p params, code int) {
+func (h *Handler) params(w http.ResponseWriter, r *http.Request, key collector.IngestKey) (p params, code int) {
 	bad := func(status int, err error) (params, int) { return p, problem(w, status, err.Error(), nil) }
 	var err error
 	if r.URL.Path == logsPath {
@@ -191,11 +195,14 @@ func (h *Handler) params(w http.ResponseWriter, r *http.Request) (p params, code
 	if p.format = q.Get("format"); p.format == "" {
 		p.format = r.Header.Get("X-Log-Format")
 	}
-	if err := parse.CheckFormat(p.format); err != nil {
-		return bad(http.StatusBadRequest, err)
-	}
 	if p.source = q.Get("source"); len(p.source) > 256 || strings.ToValidUTF8(p.source, "") != p.source {
 		return bad(http.StatusBadRequest, errors.New("source must be text of at most 256 bytes"))
+	}
+	if p.mappings, err = h.mappingsOf(key, p.source, r.Header.Get(mappingHeader)); err != nil {
+		return bad(http.StatusBadRequest, err)
+	}
+	if err := parse.CheckFormat(p.format, p.mappings...); err != nil {
+		return bad(http.StatusBadRequest, err)
 	}
 	if s := q.Get("year"); s != "" {
 		if p.year, err = strconv.Atoi(s); err != nil || p.year < 1970 || p.year > 2261 {

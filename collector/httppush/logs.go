@@ -144,6 +144,6 @@ func (h *Handler) stream(key collector.IngestKey, p params, format string) colle
 	}
 	return collector.Stream{
 		Tenant: key.Tenant, Source: p.source, DefaultSource: name, Format: format,
-		Now: h.now(), Year: p.year, Zone: p.zone,
+		Now: h.now(), Year: p.year, Zone: p.zone, Mappings: p.mappings,
 	}
 }

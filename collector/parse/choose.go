@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/collector/parse/doc"
 	"github.com/tenantwatch/tenantwatch/collector/parse/generic"
+	"github.com/tenantwatch/tenantwatch/collector/parse/mapping"
 	"github.com/tenantwatch/tenantwatch/collector/parse/products"
 	"github.com/tenantwatch/tenantwatch/collector/parse/record"
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
@@ -21,13 +22,41 @@ type docParser interface {
 // What a record is taken for does not depend on the records before it: where
 // the format of the last one is tried first, no other could take the record.
 func (s *stream) parse(text string, emit func(*event.Event)) error {
+	for _, m := range s.auto {
+		if m.reader.Matches(text) {
+			return s.tryMapped(m, text, emit)
+		}
+	}
 	switch {
+	case s.only != nil:
+		return s.tryMapped(s.only, text, emit)
 	case s.fixed >= 0:
 		return s.try(s.fixed, text, emit)
 	case text[0] == '{':
 		return s.parseJSON(text, emit)
 	}
 	return s.parseText(text, emit)
+}
+
+// mapped is a mapping in use.
+type mapped struct {
+	*mapping.Mapping
+	reader *mapping.Reader
+	count  uint64
+}
+
+func (s *stream) mapped(m *mapping.Mapping) *mapped {
+	x := &mapped{Mapping: m, reader: m.Reader()}
+	s.all = append(s.all, x)
+	return x
+}
+
+func (s *stream) tryMapped(m *mapped, text string, emit func(*event.Event)) error {
+	s.name = m.Format()
+	before := s.sum.Accepted
+	err := m.reader.Parse(text, &s.env, emit)
+	m.count += s.sum.Accepted - before
+	return err
 }
 
 func (s *stream) parseText(text string, emit func(*event.Event)) error {

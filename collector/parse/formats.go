@@ -22,6 +22,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/collector/parse/combined"
 	"github.com/tenantwatch/tenantwatch/collector/parse/doc"
 	"github.com/tenantwatch/tenantwatch/collector/parse/generic"
+	"github.com/tenantwatch/tenantwatch/collector/parse/mapping"
 	"github.com/tenantwatch/tenantwatch/collector/parse/ocsf"
 	"github.com/tenantwatch/tenantwatch/collector/parse/otlp"
 	"github.com/tenantwatch/tenantwatch/collector/parse/products"
@@ -137,8 +138,22 @@ func names() string {
 	return strings.Join(s, ", ")
 }
 
-// CheckFormat says whether name is a format or auto ("" is auto).
-func CheckFormat(name string) error {
+// CheckFormat says whether name is a format or auto ("" is auto), or
+// "mapping:NAME" for one of the mappings.
+func CheckFormat(name string, mappings ...*mapping.Mapping) error {
+	if m, ok := strings.CutPrefix(name, mapping.Prefix); ok {
+		var have []string
+		for _, x := range mappings {
+			if x.Name == m {
+				return nil
+			}
+			have = append(have, x.Format())
+		}
+		if len(have) == 0 {
+			return fmt.Errorf("format %q is not known: this tenant has no mappings", name)
+		}
+		return fmt.Errorf("format %q is not known: use one of %s", name, strings.Join(have, ", "))
+	}
 	if name == "" || name == Auto || lookup(name) >= 0 {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tenantwatch/tenantwatch/collector/parse/doc"
+	"github.com/tenantwatch/tenantwatch/collector/parse/mapping"
 	"github.com/tenantwatch/tenantwatch/collector/parse/record"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
@@ -40,6 +41,10 @@ type Options struct {
 	// the like) for ever; Offset is where in it this piece begins, in bytes.
 	Place  string
 	Offset uint64
+	// Mappings are formats described by the tenant or operator. Those that can
+	// recognise their records come before the table's; Format may name one as
+	// "mapping:NAME".
+	Mappings []*mapping.Mapping
 	// Trace, when set, is told before an event is handed out from which path or
 	// part of its record a field was read, by the parsers that know.
 	Trace func(field, path string)
@@ -96,6 +101,9 @@ type stream struct {
 	sum      Summary
 
 	doc    doc.Doc
+	only   *mapped   // the mapping asked for
+	auto   []*mapped // those that may recognise a record
+	all    []*mapped
 	within bool // an element of a wrapper is being read
 
 	raw    string // the record as it arrived
@@ -113,7 +121,7 @@ type stream struct {
 // is the reader's or the handler's; what a reader's error left unfinished is
 // not handed out. The Summary counts what was handed out until then.
 func Stream(r io.Reader, o Options, h Handler) (Summary, error) {
-	if err := CheckFormat(o.Format); err != nil {
+	if err := CheckFormat(o.Format, o.Mappings...); err != nil {
 		return Summary{}, err
 	}
 	if o.Now.IsZero() {
@@ -129,9 +137,23 @@ func Stream(r io.Reader, o Options, h Handler) (Summary, error) {
 	}
 	s.doc.Trace = o.Trace
 	json, decide := false, true
-	if o.Format != "" && o.Format != Auto {
+	if name, ok := strings.CutPrefix(o.Format, mapping.Prefix); ok {
+		for _, m := range o.Mappings {
+			if m.Name == name {
+				s.only = s.mapped(m)
+				json, decide = !m.Text(), false
+			}
+		}
+	} else if o.Format != "" && o.Format != Auto {
 		s.fixed = lookup(o.Format)
 		json, decide = formats[s.fixed].JSON, formats[s.fixed].Both
+	}
+	if s.only == nil && s.fixed < 0 {
+		for _, m := range o.Mappings {
+			if m.Auto() {
+				s.auto = append(s.auto, s.mapped(m))
+			}
+		}
 	}
 	f := newFramer(r, json, decide)
 	emit := s.emit // one method value for all records
@@ -169,8 +191,27 @@ func (s *stream) finish() {
 			s.sum.Formats[formats[i].Name] = n
 		}
 	}
+	for _, m := range s.all {
+		total += m.count
+	}
+	most := uint64(0)
 	if best >= 0 {
-		s.sum.Format, s.sum.Confidence = formats[best].Name, float64(s.counts[best])/float64(total)
+		most = s.counts[best]
+		s.sum.Format = formats[best].Name
+	}
+	for _, m := range s.all {
+		if m.count > 0 {
+			if s.sum.Formats == nil {
+				s.sum.Formats = make(map[string]uint64)
+			}
+			s.sum.Formats[m.Format()] = m.count
+			if m.count > most {
+				most, s.sum.Format = m.count, m.Format()
+			}
+		}
+	}
+	if most > 0 {
+		s.sum.Confidence = float64(most) / float64(total)
 	}
 	s.sum.FirstYear, s.sum.LastYear = s.env.FirstYear, s.env.LastYear
 }
@@ -276,6 +317,8 @@ func (s *stream) setAside(c *chunk, reason string) error {
 		q.Format = s.name
 	} else if s.fixed >= 0 {
 		q.Format = formats[s.fixed].Name
+	} else if s.only != nil {
+		q.Format = s.only.Format()
 	}
 	s.sum.Quarantined++
 	if len(s.sum.Errors) < MaxErrors {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/collector/httppush"
 	"github.com/tenantwatch/tenantwatch/collector/otlp"
+	"github.com/tenantwatch/tenantwatch/collector/parse/mapping"
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/pipeline/eventlog"
@@ -29,9 +30,16 @@ func (a *App) startCollector(b backends, c *core.Core, ls listeners) error {
 	if err != nil {
 		return err
 	}
+	var described *mapping.Dir
+	if cc.Mappings != "" {
+		if described, err = mapping.OpenDir(cc.Mappings, log); err != nil {
+			return fmt.Errorf("collector.mappings: %w", err)
+		}
+	}
 	h, err := httppush.New(httppush.Options{
 		Config: httppush.Config{MaxBody: cc.MaxBody, MaxInFlight: cc.MaxInFlight, EventsPerSecond: cc.EventsPerSecond},
 		Keys:   ingestKeys{c.Keys}, Sink: logSink{producer}, Logger: log, Metrics: a.reg,
+		Mappings: described.For,
 	})
 	if err != nil {
 		return err

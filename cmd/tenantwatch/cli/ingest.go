@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/collector/file"
 	"github.com/tenantwatch/tenantwatch/collector/parse"
+	"github.com/tenantwatch/tenantwatch/collector/parse/mapping"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 )
 
@@ -25,6 +27,32 @@ type ingestFlags struct {
 	tenant, format, tz, source string
 	year                       int
 	create, strict             bool
+
+	mappings []*mapping.Mapping
+	mapping  string // what travels with the request
+}
+
+// described reads the mapping of --format mapping:FILE; one that is no file is
+// a name the collector knows.
+func (f *ingestFlags) described() error {
+	path, ok := strings.CutPrefix(f.format, mapping.Prefix)
+	if !ok {
+		return nil
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // the file the operator named
+	if err != nil {
+		return usageError("--format: %w", err)
+	}
+	var m *mapping.Mapping
+	if m, err = mapping.Load(path); err != nil {
+		return usageError("--format: %w", err)
+	}
+	const most = 9 << 10
+	if len(text) > most {
+		return usageError("--format: %s has more than %d bytes: put it into the collector's directory of mappings (collector.mappings)", path, most)
+	}
+	f.format, f.mappings, f.mapping = m.Format(), []*mapping.Mapping{m}, base64.StdEncoding.EncodeToString(text)
+	return nil
 }
 
 func (a *cmdline) ingestCmd() *cobra.Command {
@@ -47,7 +75,7 @@ Formats: ` + formatNames() + `. auto recognises them.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.tenant, "tenant", "", "tenant the events belong to (required)")
 	fl.BoolVar(&f.create, "create", false, "create the tenant when it does not exist")
-	fl.StringVar(&f.format, "format", parse.Auto, "format of the lines")
+	fl.StringVar(&f.format, "format", parse.Auto, "format of the lines, or mapping:FILE")
 	fl.StringVar(&f.source, "source", "", "name of the log source (default: what the lines say)")
 	fl.IntVar(&f.year, "year", 0, "year of the first line, for formats that write none (default: the latest not in the future)")
 	fl.StringVar(&f.tz, "tz", "", "time zone of times that state none, such as Europe/Berlin (default: UTC)")
@@ -89,7 +117,10 @@ func (a *cmdline) ingest(c *cobra.Command, f ingestFlags, paths []string) error 
 	if err != nil {
 		return usageError("--tenant: %w", err)
 	}
-	zone, err := checkInput(f.format, f.tz, paths)
+	if err := f.described(); err != nil {
+		return err
+	}
+	zone, err := checkInput(f.format, f.tz, paths, f.mappings...)
 	if err != nil {
 		return err
 	}
@@ -142,14 +173,14 @@ func (a *cmdline) ingest(c *cobra.Command, f ingestFlags, paths []string) error 
 
 // checkInput checks what commands that read logs share, so that a typing
 // mistake is said before anything is made. zone is UTC when tz is empty.
-func checkInput(format, tz string, paths []string) (zone *time.Location, err error) {
+func checkInput(format, tz string, paths []string, mappings ...*mapping.Mapping) (zone *time.Location, err error) {
 	zone = time.UTC
 	if tz != "" {
 		if zone, err = time.LoadLocation(tz); err != nil {
 			return nil, usageError("--tz %q is no time zone: want a name such as Europe/Berlin", tz)
 		}
 	}
-	if err := parse.CheckFormat(format); err != nil {
+	if err := parse.CheckFormat(format, mappings...); err != nil {
 		return nil, usageError("--format: %w", err)
 	}
 	stdin := 0
@@ -246,7 +277,7 @@ func (a *cmdline) pushFile(ctx context.Context, r *remote, key string, f ingestF
 		q.Set("source", f.source)
 	}
 	for try := 1; ; try++ {
-		ans, retry, err := a.push(ctx, r, key, q, path)
+		ans, retry, err := a.push(ctx, r, key, f.mapping, q, path)
 		if err == nil || !retry || try == 10 || path == file.Stdin || ctx.Err() != nil {
 			return ans, err
 		}
@@ -259,7 +290,7 @@ func (a *cmdline) pushFile(ctx context.Context, r *remote, key string, f ingestF
 	}
 }
 
-func (a *cmdline) push(ctx context.Context, r *remote, key string, q url.Values, path string) (ans pushAnswer, retry bool, err error) {
+func (a *cmdline) push(ctx context.Context, r *remote, key, described string, q url.Values, path string) (ans pushAnswer, retry bool, err error) {
 	in, err := file.Open(path, a.In)
 	if err != nil {
 		return ans, false, err
@@ -285,6 +316,9 @@ func (a *cmdline) push(ctx context.Context, r *remote, key string, q url.Values,
 		return ans, false, err
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
+	if described != "" {
+		req.Header.Set("X-Log-Mapping", described)
+	}
 	resp, err := r.http.Do(req)
 	if err != nil {
 		return ans, true, fmt.Errorf("no answer from %s: %w", r.collector, err)

@@ -48,7 +48,7 @@ Formats: ` + formatNames() + `. auto recognises them.`,
 	fl := cmd.Flags()
 	fl.Float64Var(&f.budget, "budget", 5, "alerts a tenant may expect a UTC day without an attack: a ceiling")
 	fl.StringVar(&f.tenant, "tenant", "default", "tenant of lines that name none")
-	fl.StringVar(&f.format, "format", parse.Auto, "format of the lines")
+	fl.StringVar(&f.format, "format", parse.Auto, "format of the lines, or mapping:FILE")
 	fl.IntVar(&f.year, "year", 0, "year of the first line, for formats that write none (default: the latest not in the future)")
 	fl.StringVar(&f.tz, "tz", "", "time zone of times that state none (default: UTC)")
 	fl.BoolVar(&f.all, "all", false, "print retracted alerts too")
@@ -67,11 +67,15 @@ func (a *cmdline) scoreEvents(f scoreFlags, paths []string) error {
 	if f.tenant == "" {
 		return usageError("--tenant is empty")
 	}
-	zone, err := checkInput(f.format, f.tz, paths)
+	format, mappings, err := describedFormat(f.format)
 	if err != nil {
 		return err
 	}
-	o := parse.Options{Tenant: tenant.Verbatim(f.tenant), TenantKey: true, Format: f.format, Now: time.Now(), Year: f.year, Zone: zone}
+	zone, err := checkInput(format, f.tz, paths, mappings...)
+	if err != nil {
+		return err
+	}
+	o := parse.Options{Tenant: tenant.Verbatim(f.tenant), TenantKey: true, Format: format, Mappings: mappings, Now: time.Now(), Year: f.year, Zone: zone}
 	var bad uint64
 	var files []offline.Events
 	for _, p := range paths {

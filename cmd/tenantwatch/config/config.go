@@ -36,6 +36,7 @@ type Config struct {
 	Broker     Broker     `koanf:"broker"`
 	Kafka      Kafka      `koanf:"kafka"`
 	Collector  Collector  `koanf:"collector"`
+	Enrich     Enrich     `koanf:"enrich"`
 	Pipeline   Pipeline   `koanf:"pipeline"`
 	Detectors  Detectors  `koanf:"detectors"`
 	Webhooks   Webhooks   `koanf:"webhooks"`
@@ -112,6 +113,13 @@ type Collector struct {
 	MaxInFlight     int     `koanf:"max_in_flight" doc:"requests worked on at the same time"`
 	TLSCert         string  `koanf:"tls_cert" doc:"certificate file (PEM) of the listeners for events and OpenTelemetry logs; read again when it changes"`
 	TLSKey          string  `koanf:"tls_key" doc:"its private key file (PEM)"`
+	Mappings        string  `koanf:"mappings" doc:"directory of described formats (*.yaml, those of one tenant in a subdirectory of its name), read again when they change"`
+}
+
+// Enrich names what events are enriched with.
+type Enrich struct {
+	CityDB string `koanf:"city_db" doc:"MaxMind-format database of places by address (GeoLite2-City and alike), read again when it is replaced; default: events get no place"`
+	ASNDB  string `koanf:"asn_db" doc:"MaxMind-format database of networks by address (GeoLite2-ASN and alike), read again when it is replaced; default: events get no ASN"`
 }
 
 // Pipeline tunes the way from Kafka to ClickHouse.
