@@ -21,7 +21,7 @@ const sessionCookie = "tw_session"
 type call struct {
 	route     Route
 	principal access.Principal
-	csrf      string // of the session; empty for a token
+	session   SignedIn
 	token     string // the session cookie's value; empty for a token
 	// scope are the tenants the operation may touch; one of them is also in
 	// one, unless the operation reads the whole set.
@@ -69,6 +69,9 @@ func (s *Server) guard(r Route, op *operation) gin.HandlerFunc {
 			s.fail(c, err)
 			return
 		}
+		if !k.one.IsZero() {
+			s.opts.Usage.Query(k.one, false)
+		}
 		if err := s.noteNarrowed(c, k); err != nil {
 			s.fail(c, err)
 			return
@@ -104,11 +107,13 @@ func (s *Server) admit(c *gin.Context, k *call, op *operation) error {
 		return err
 	}
 	if r.Public {
-		if err := s.sameSite(c); err != nil {
+		if err := s.sameSite(c); err != nil && !r.FromElsewhere {
 			return err
 		}
-		if wait, ok := s.signIns.take(network(c.ClientIP())); !ok {
-			return tooMany(wait, "sign-ins from your address")
+		if r.Operation != "listProviders" { // asking how costs nothing
+			if wait, ok := s.signIns.take(network(c.ClientIP())); !ok {
+				return tooMany(wait, "sign-ins from your address")
+			}
 		}
 		_, err := op.validate(c)
 		return err
@@ -125,9 +130,12 @@ func (s *Server) admit(c *gin.Context, k *call, op *operation) error {
 		if err := s.sameSite(c); err != nil {
 			return err
 		}
-		if !validCSRF(k.csrf, c.GetHeader("X-CSRF-Token")) {
+		if !validCSRF(k.session.CSRF, c.GetHeader("X-CSRF-Token")) {
 			return newProblem(kindCSRF, "The header X-CSRF-Token is missing or does not belong to this session.")
 		}
+	}
+	if p.MustChange && !mine[r.Operation] {
+		return newProblem(kindMustChange, "Your password is one that an administrator set: change it first, with POST /api/v1/session/password.")
 	}
 	if r.Permission != "" && !p.Can(r.Permission) {
 		return newProblem(kindForbidden, "The role %s does not hold %s.", p.Role, r.Permission)
@@ -198,14 +206,15 @@ func (s *Server) resolve(c *gin.Context, k *call) (err error) {
 			return newProblem(kindUnauthenticated, "Authorization has to be Bearer and an API token.")
 		}
 		k.principal, err = s.opts.Auth.Token(ctx, token)
+		k.session = SignedIn{Principal: k.principal}
 		return err
 	}
 	cookie, err := c.Request.Cookie(sessionCookie)
 	if err != nil || cookie.Value == "" {
 		return newProblem(kindUnauthenticated, "There is no credential: sign in, or send an API token.")
 	}
-	signedIn, err := s.opts.Auth.Session(ctx, cookie.Value)
-	k.principal, k.csrf, k.token = signedIn.Principal, signedIn.CSRF, cookie.Value
+	k.session, err = s.opts.Auth.Session(ctx, cookie.Value)
+	k.principal, k.token = k.session.Principal, cookie.Value
 	return err
 }
 
@@ -253,6 +262,8 @@ func (s *Server) tenants(k *call, method string, query url.Values, body *string)
 	switch {
 	case k.route.Tenancy == TenancyNone, k.route.Tenancy == TenancyPlatform:
 		return nil
+	case !given && k.route.Tenancy == TenancyPeople:
+		return nil // the operator's own
 	case !given && k.route.Tenancy == TenancyOne:
 		return newProblem(kindTenantRequired, "Give tenant_id: this reads one tenant, and your role covers several.")
 	case !given && k.route.Tenancy == TenancyWrite && method == http.MethodDelete:

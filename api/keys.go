@@ -4,13 +4,19 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/api/internal/rest"
 	"github.com/tenantwatch/tenantwatch/core/access"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
 )
 
 func keyView(k KeyInfo) rest.Key {
-	return rest.Key{Id: k.ID, TenantId: k.Tenant.String(), Kind: rest.KeyKind(k.Kind), Name: k.Name, Role: rest.KeyRole(k.Role),
+	scopes := []string{}
+	for _, s := range k.Scopes {
+		scopes = append(scopes, string(s))
+	}
+	return rest.Key{Scopes: scopes, ReplacedBy: orNil(k.ReplacedBy), Id: k.ID, TenantId: k.Tenant.String(), Kind: rest.KeyKind(k.Kind), Name: k.Name, Role: rest.KeyRole(k.Role),
 		CreatedAt: k.CreatedAt.UTC(), ExpiresAt: ptr(k.ExpiresAt), LastUsedAt: ptr(k.LastUsedAt)}
 }
 
@@ -59,6 +65,17 @@ func (h *handlers) CreateKey(ctx context.Context, r rest.CreateKeyRequestObject)
 			return nil, badField("expires_at", "has to lie in the future")
 		}
 	}
+	if r.Body.Scopes != nil {
+		for _, s := range *r.Body.Scopes {
+			n.Scopes = append(n.Scopes, access.Permission(s))
+		}
+		if n.Role == access.Ingest && len(n.Scopes) > 0 {
+			return nil, badField("scopes", "an ingest key pushes events: there is nothing to narrow")
+		}
+	}
+	if err := k.mayGive(n.Role, n.Scopes); err != nil {
+		return nil, err
+	}
 	key, secret, err := h.s.opts.Keys.Create(ctx, k.principal.Actor(), k.one, n)
 	if err != nil {
 		return nil, err
@@ -73,4 +90,36 @@ func (h *handlers) DeleteKey(ctx context.Context, r rest.DeleteKeyRequestObject)
 		return nil, err
 	}
 	return rest.DeleteKey204Response{}, nil
+}
+
+const defaultOverlap = 24 * time.Hour
+
+// RotateKey gives a key a successor.
+func (h *handlers) RotateKey(ctx context.Context, r rest.RotateKeyRequestObject) (rest.RotateKeyResponseObject, error) {
+	ctx, k := callOf(ctx)
+	overlap, expires := defaultOverlap, time.Time{}
+	if r.Body != nil && r.Body.OverlapSeconds != nil {
+		overlap = time.Duration(*r.Body.OverlapSeconds) * time.Second
+	}
+	if r.Body != nil && r.Body.ExpiresAt != nil {
+		if expires = r.Body.ExpiresAt.UTC(); !expires.After(h.s.now()) {
+			return nil, badField("expires_at", "has to lie in the future")
+		}
+	}
+	all, err := h.s.opts.Keys.List(ctx, []tenant.ID{k.one})
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(key KeyInfo) bool { return key.ID == r.Id })
+	if i < 0 {
+		return nil, notFound()
+	}
+	if err := k.mayGive(all[i].Role, all[i].Scopes); err != nil {
+		return nil, err
+	}
+	key, secret, err := h.s.opts.Keys.Rotate(ctx, k.principal.Actor(), k.one, r.Id, overlap, expires)
+	if err != nil {
+		return nil, err
+	}
+	return rest.RotateKey201JSONResponse{Key: keyView(key), Secret: secret}, nil
 }

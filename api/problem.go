@@ -42,6 +42,8 @@ var (
 	kindTenantRequired  = &problemKind{"tenant-required", 400, "Which tenant?", "Your role covers several tenants: give tenant_id, in the query of a read and in the body of a write."}
 	kindTenantGiven     = &problemKind{"tenant-not-allowed", 400, "The credential has one tenant", "Your credential belongs to one tenant and always means it: leave tenant_id out."}
 	kindUnauthenticated = &problemKind{"unauthenticated", 401, "Sign in first", "Send the session cookie of POST /api/v1/session, or an API token as Authorization: Bearer."}
+	kindTOTP            = &problemKind{"totp-required", 401, "A code of the second factor is needed", "Send POST /api/v1/session again with the same e-mail address and password, and with code: six digits of the authenticator app, or a recovery code."}
+	kindMustChange      = &problemKind{"password-change-required", 403, "Change your password first", "An administrator set the password. POST /api/v1/session/password takes the current and a new one; nothing else is allowed before."}
 	kindForbidden       = &problemKind{"forbidden", 403, "Your role does not allow this", "Ask an administrator for a role that does."}
 	kindCSRF            = &problemKind{"csrf", 403, "The request may be forged", "With a session cookie every change needs the header X-CSRF-Token with the csrf of GET /api/v1/session, and has to come from this site."}
 	kindNotFound        = &problemKind{"not-found", 404, "There is no such thing", "It does not exist, or not for this credential: the two are told apart by nothing."}
@@ -59,7 +61,7 @@ var (
 )
 
 var problemKinds = []*problemKind{kindBadRequest, kindInvalidQuery, kindInvalidCursor, kindTenantRequired, kindTenantGiven, kindUnauthenticated,
-	kindForbidden, kindCSRF, kindNotFound, kindMethod, kindConflict, kindIdempotency, kindSuspended, kindPrecondition, kindTooLarge, kindMediaType,
+	kindTOTP, kindMustChange, kindForbidden, kindCSRF, kindNotFound, kindMethod, kindConflict, kindIdempotency, kindSuspended, kindPrecondition, kindTooLarge, kindMediaType,
 	kindNeedPrecond, kindTooMany, kindInternal, kindUnavailable}
 
 func newProblem(k *problemKind, format string, args ...any) *problem {

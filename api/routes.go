@@ -26,6 +26,10 @@ const (
 	// TenancyWrite: changes one tenant; tenant_id in the body is required
 	// unless the credential is single. DELETE also takes it in the query.
 	TenancyWrite Tenancy = "write"
+	// TenancyPeople: is about the people of the tenant that is named, in the
+	// query of a read and in the body of a write, or about the operator's own
+	// when none is.
+	TenancyPeople Tenancy = "people"
 	// TenancyPlatform: changes the list of tenants itself.
 	TenancyPlatform Tenancy = "platform"
 )
@@ -38,7 +42,10 @@ type Route struct {
 	Public     bool              // needs no credential
 	Permission access.Permission // "" when any credential will do
 	Tenancy    Tenancy
-	Streams    bool // lasts as long as the client listens, so no deadline
+	// FromElsewhere: a browser comes here from another site. Only for a public
+	// GET that proves by other means where the browser began.
+	FromElsewhere bool
+	Streams       bool // lasts as long as the client listens, so no deadline
 }
 
 // route is a Route with what answers it.
@@ -55,6 +62,27 @@ var routes = []route{
 	{Route{Method: http.MethodPost, Path: "/api/v1/session", Operation: "createSession", Public: true, Tenancy: TenancyNone}, (*wrapper).CreateSession},
 	{Route{Method: http.MethodGet, Path: "/api/v1/session", Operation: "getSession", Tenancy: TenancyNone}, (*wrapper).GetSession},
 	{Route{Method: http.MethodDelete, Path: "/api/v1/session", Operation: "deleteSession", Tenancy: TenancyNone}, (*wrapper).DeleteSession},
+
+	{Route{Method: http.MethodPost, Path: "/api/v1/session/password", Operation: "changePassword", Tenancy: TenancyNone}, (*wrapper).ChangePassword},
+	{Route{Method: http.MethodPost, Path: "/api/v1/session/totp", Operation: "beginTotp", Tenancy: TenancyNone}, (*wrapper).BeginTotp},
+	{Route{Method: http.MethodPost, Path: "/api/v1/session/totp/confirm", Operation: "confirmTotp", Tenancy: TenancyNone}, (*wrapper).ConfirmTotp},
+	{Route{Method: http.MethodDelete, Path: "/api/v1/session/totp", Operation: "removeTotp", Tenancy: TenancyNone}, (*wrapper).RemoveTotp},
+	{Route{Method: http.MethodPost, Path: "/api/v1/session/view-as", Operation: "viewAs", Permission: access.TenantsViewAs, Tenancy: TenancyWrite}, (*wrapper).ViewAs},
+	{Route{Method: http.MethodDelete, Path: "/api/v1/session/view-as", Operation: "endViewAs", Tenancy: TenancyNone}, (*wrapper).EndViewAs},
+	{Route{Method: http.MethodGet, Path: "/api/v1/session/providers", Operation: "listProviders", Public: true, Tenancy: TenancyNone}, (*wrapper).ListProviders},
+	{Route{Method: http.MethodGet, Path: "/api/v1/session/oidc/{provider}", Operation: "startOidc", Public: true, FromElsewhere: true, Tenancy: TenancyNone}, (*wrapper).StartOidc},
+	{Route{Method: http.MethodGet, Path: "/api/v1/session/oidc/{provider}/callback", Operation: "finishOidc", Public: true, FromElsewhere: true, Tenancy: TenancyNone}, (*wrapper).FinishOidc},
+	{Route{Method: http.MethodGet, Path: "/api/v1/sessions", Operation: "listSessions", Tenancy: TenancyNone}, (*wrapper).ListSessions},
+	{Route{Method: http.MethodDelete, Path: "/api/v1/sessions", Operation: "deleteSessions", Tenancy: TenancyNone}, (*wrapper).DeleteSessions},
+	{Route{Method: http.MethodDelete, Path: "/api/v1/sessions/{id}", Operation: "endSession", Tenancy: TenancyNone}, (*wrapper).EndSession},
+
+	{Route{Method: http.MethodGet, Path: "/api/v1/users", Operation: "listUsers", Permission: access.UsersRead, Tenancy: TenancyPeople}, (*wrapper).ListUsers},
+	{Route{Method: http.MethodPost, Path: "/api/v1/users", Operation: "createUser", Permission: access.UsersManage, Tenancy: TenancyPeople}, (*wrapper).CreateUser},
+	{Route{Method: http.MethodPatch, Path: "/api/v1/users/{id}", Operation: "updateUser", Permission: access.UsersManage, Tenancy: TenancyPeople}, (*wrapper).UpdateUser},
+	{Route{Method: http.MethodDelete, Path: "/api/v1/users/{id}", Operation: "deleteUser", Permission: access.UsersManage, Tenancy: TenancyPeople}, (*wrapper).DeleteUser},
+	{Route{Method: http.MethodPost, Path: "/api/v1/users/{id}/reset", Operation: "resetUser", Permission: access.UsersManage, Tenancy: TenancyPeople}, (*wrapper).ResetUser},
+	{Route{Method: http.MethodPost, Path: "/api/v1/keys/{id}/rotate", Operation: "rotateKey", Permission: access.KeysManage, Tenancy: TenancyWrite}, (*wrapper).RotateKey},
+	{Route{Method: http.MethodGet, Path: "/api/v1/usage", Operation: "getUsage", Permission: access.AccountingRead, Tenancy: TenancyOne}, (*wrapper).GetUsage},
 
 	{Route{Method: http.MethodGet, Path: "/api/v1/overview", Operation: "getOverview", Permission: access.AlertsRead, Tenancy: TenancySet}, (*wrapper).GetOverview},
 	{Route{Method: http.MethodGet, Path: "/api/v1/alerts", Operation: "listAlerts", Permission: access.AlertsRead, Tenancy: TenancySet}, (*wrapper).ListAlerts},

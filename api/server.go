@@ -51,6 +51,11 @@ type Options struct {
 	ExportDir string
 	// Detectors are those of the program.
 	Detectors []DetectorEntry
+	Account   Account
+	Users     Users
+	Usage     Usage
+	// SignIn are the OpenID Connect providers; nil: there are none.
+	SignIn SignInProviders
 
 	// Classify turns a store's error into one of this package's, or nil.
 	Classify func(error) error
@@ -65,6 +70,9 @@ type Options struct {
 	// SecureCookies marks cookies Secure even when the connection itself is
 	// plain, for a server behind a proxy that ends TLS.
 	SecureCookies bool
+	// PublicURL is where browsers reach this server; empty: what they asked for.
+	// Providers send them back there.
+	PublicURL string
 	// TrustedProxies are addresses or networks whose X-Forwarded-For is
 	// believed; none by default.
 	TrustedProxies []string
@@ -105,7 +113,8 @@ func New(o Options) (*Server, error) {
 	var missing []error
 	for name, absent := range map[string]bool{"Auth": o.Auth == nil, "Alerts": o.Alerts == nil, "Events": o.Events == nil, "Findings": o.Findings == nil,
 		"Tenants": o.Tenants == nil, "Keys": o.Keys == nil, "Webhooks": o.Webhooks == nil, "Trail": o.Trail == nil,
-		"Insight": o.Insight == nil, "Searches": o.Searches == nil, "Exports": o.Exports == nil} {
+		"Insight": o.Insight == nil, "Searches": o.Searches == nil, "Exports": o.Exports == nil,
+		"Account": o.Account == nil, "Users": o.Users == nil, "Usage": o.Usage == nil} {
 		if absent {
 			missing = append(missing, fmt.Errorf("api: option %s is missing", name))
 		}

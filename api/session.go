@@ -19,15 +19,15 @@ const sessionTenants = 500 // named in a session; /tenants pages through all
 func (h *handlers) CreateSession(ctx context.Context, r rest.CreateSessionRequestObject) (rest.CreateSessionResponseObject, error) {
 	ctx, k := callOf(ctx)
 	c := k.gin
-	token, signedIn, err := h.s.opts.Auth.SignIn(ctx, Credentials{Email: r.Body.Email, Password: r.Body.Password,
-		Address: c.ClientIP(), UserAgent: c.Request.UserAgent()})
-	if p, _ := h.s.toProblem(err); err != nil && p.kind == kindUnauthenticated {
-		return nil, newProblem(kindUnauthenticated, "E-mail address or password are wrong, or the account is locked for a while.")
+	in := Credentials{Email: r.Body.Email, Password: r.Body.Password, Address: c.ClientIP(), UserAgent: c.Request.UserAgent()}
+	if r.Body.Code != nil {
+		in.Code = *r.Body.Code
 	}
+	token, signedIn, err := h.s.opts.Auth.SignIn(ctx, in)
 	if err != nil {
-		return nil, err
+		return nil, h.s.signInProblem(err)
 	}
-	body, err := h.session(ctx, signedIn.Principal, signedIn.CSRF)
+	body, err := h.session(ctx, signedIn)
 	if err != nil {
 		return nil, errors.Join(err, h.s.opts.Auth.SignOut(ctx, token))
 	}
@@ -43,7 +43,7 @@ func (s *Server) setCookie(c *gin.Context, value string, maxAge int) {
 // GetSession says who asks.
 func (h *handlers) GetSession(ctx context.Context, _ rest.GetSessionRequestObject) (rest.GetSessionResponseObject, error) {
 	ctx, k := callOf(ctx)
-	body, err := h.session(ctx, k.principal, k.csrf)
+	body, err := h.session(ctx, k.session)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +63,13 @@ func (h *handlers) DeleteSession(ctx context.Context, _ rest.DeleteSessionReques
 	return rest.DeleteSession204Response{}, nil
 }
 
-func (h *handlers) session(ctx context.Context, p access.Principal, csrf string) (rest.Session, error) {
-	out := rest.Session{Csrf: csrf, MultiTenant: !p.Single(), Permissions: []string{}, Tenants: []rest.TenantName{},
+func (h *handlers) session(ctx context.Context, in SignedIn) (rest.Session, error) {
+	p := in.Principal
+	out := rest.Session{Csrf: in.CSRF, SecondFactor: &in.TOTP, MustChangePassword: &p.MustChange, ExpiresAt: ptr(in.ExpiresAt), MultiTenant: !p.Single(), Permissions: []string{}, Tenants: []rest.TenantName{},
 		User: rest.SessionUser{Id: p.ID, Email: p.Email, Name: p.Name, Role: rest.Role(p.Role)}}
+	if p.View != nil {
+		out.ViewAs = &rest.View{TenantId: p.Tenant.String(), OwnRole: rest.Role(p.View.Role), Reason: p.View.Reason, Since: p.View.Since.UTC()}
+	}
 	for _, row := range access.Table() {
 		if row.Role != p.Role {
 			continue

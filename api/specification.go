@@ -66,7 +66,7 @@ func (s *specification) operation(r Route) (*operation, error) {
 	if node["operationId"] != r.Operation {
 		return fail(fmt.Errorf("operationId is %v, the table says %s", node["operationId"], r.Operation))
 	}
-	op := &operation{query: map[string]*parameter{}, headers: map[string]*parameter{}, path: map[string]*parameter{}}
+	op := &operation{query: map[string]*parameter{}, headers: map[string]*parameter{}, path: map[string]*parameter{}, anyQuery: r.Operation == "finishOidc"}
 	list, _ := node["parameters"].([]any)
 	for _, entry := range list {
 		p, err := s.parameter(entry)

@@ -19,6 +19,7 @@ var (
 	ErrExists       = errors.New("exists already")
 	ErrConflict     = errors.New("changed since it was read")
 	ErrUnauthorized = errors.New("no valid credential")
+	ErrTOTPRequired = errors.New("a code of the second factor is needed")
 	ErrSuspended    = errors.New("the tenant is suspended")
 	ErrInvalid      = errors.New("invalid input")         // the message is shown
 	ErrUnavailable  = errors.New("a part is unavailable") // 503 with Retry-After
@@ -27,6 +28,7 @@ var (
 // Credentials are what somebody signs in with.
 type Credentials struct {
 	Email, Password    string
+	Code               string // of the second factor; empty in the first step
 	Address, UserAgent string // of the client, for the trail
 }
 
@@ -35,9 +37,11 @@ type SignedIn struct {
 	Principal access.Principal
 	CSRF      string
 	ExpiresAt time.Time
+	TOTP      bool // has a second factor
 }
 
-// Auth turns credentials into principals. All refusals are ErrUnauthorized.
+// Auth turns credentials into principals. All refusals are ErrUnauthorized, but
+// for a right password without the code it needs, which is ErrTOTPRequired.
 type Auth interface {
 	// SignIn starts a session; token is the cookie's value.
 	SignIn(ctx context.Context, c Credentials) (token string, s SignedIn, err error)
@@ -261,6 +265,8 @@ type KeyInfo struct {
 	CreatedAt  time.Time
 	ExpiresAt  time.Time // zero: never
 	LastUsedAt time.Time // zero: never
+	Scopes     []access.Permission
+	ReplacedBy string // its successor's id
 }
 
 // NewKey describes a key to create.
@@ -268,6 +274,7 @@ type NewKey struct {
 	Kind, Name string
 	Role       access.Role
 	ExpiresAt  time.Time // zero: never
+	Scopes     []access.Permission
 }
 
 // Keys are ingest keys and API tokens. Lists are whole: a tenant has few.
@@ -275,6 +282,8 @@ type Keys interface {
 	List(ctx context.Context, scope []tenant.ID) ([]KeyInfo, error)
 	Create(ctx context.Context, by access.Actor, id tenant.ID, n NewKey) (k KeyInfo, secret string, err error)
 	Revoke(ctx context.Context, by access.Actor, id tenant.ID, keyID string) error
+	// Rotate makes a successor; the key goes on for overlap.
+	Rotate(ctx context.Context, by access.Actor, id tenant.ID, keyID string, overlap time.Duration, expires time.Time) (k KeyInfo, secret string, err error)
 }
 
 // WebhookInfo is an endpoint without its secret.

@@ -26,7 +26,13 @@ func (w *worldAuth) SignIn(_ context.Context, c Credentials) (string, SignedIn, 
 	if !ok || c.Password != "right" {
 		return "", SignedIn{}, fmt.Errorf("sign in: %w", ErrUnauthorized)
 	}
-	return "cookie-" + name, SignedIn{p, "csrf-cookie-" + name, w.now.Add(time.Hour)}, nil
+	if name == "factor" && c.Code == "" {
+		return "", SignedIn{}, ErrTOTPRequired
+	}
+	if name == "factor" && c.Code != "123456" {
+		return "", SignedIn{}, ErrUnauthorized
+	}
+	return "cookie-" + name, SignedIn{Principal: p, CSRF: "csrf-cookie-" + name, ExpiresAt: w.now.Add(time.Hour)}, nil
 }
 
 func (w *worldAuth) Session(_ context.Context, token string) (SignedIn, error) {
@@ -36,7 +42,7 @@ func (w *worldAuth) Session(_ context.Context, token string) (SignedIn, error) {
 	if !ok {
 		return SignedIn{}, ErrUnauthorized
 	}
-	return SignedIn{p, "csrf-" + token, w.now.Add(time.Hour)}, nil
+	return SignedIn{Principal: p, CSRF: "csrf-" + token, ExpiresAt: w.now.Add(time.Hour)}, nil
 }
 
 func (w *worldAuth) SignOut(_ context.Context, token string) error {
@@ -359,6 +365,20 @@ func (w *worldKeys) Revoke(_ context.Context, _ access.Actor, id tenant.ID, keyI
 		return ErrNotFound
 	}
 	return nil
+}
+
+func (w *worldKeys) Rotate(_ context.Context, _ access.Actor, id tenant.ID, keyID string, _ time.Duration, _ time.Time) (KeyInfo, string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.keys, func(k KeyInfo) bool { return k.Tenant == id && k.ID == keyID })
+	if i < 0 {
+		return KeyInfo{}, "", ErrNotFound
+	}
+	w.calls++
+	k := w.keys[i]
+	k.ID = fmt.Sprintf("key%d", w.calls)
+	w.keys = append(w.keys, k)
+	return k, "secret", nil
 }
 
 type worldWebhooks world

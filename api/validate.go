@@ -26,6 +26,7 @@ type operation struct {
 	query, headers, path map[string]*parameter
 	body                 *schema
 	bodyRequired         bool
+	anyQuery             bool // others decide what is in the query
 }
 
 type parameter struct {
@@ -73,6 +74,7 @@ func (op *operation) validate(c *gin.Context) (tenant *string, err error) {
 		switch {
 		case !ok && name == "tenant_id":
 			return nil, newProblem(kindTenantGiven, "tenant_id does not belong into the query here; a write names it in the body.")
+		case !ok && op.anyQuery:
 		case !ok:
 			errs = append(errs, unknown(name, op.query))
 		case len(values) > 1:

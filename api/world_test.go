@@ -42,6 +42,8 @@ type world struct {
 	subs     map[chan Growth]context.Context
 	noted    []noted
 	trailErr error
+	users    []UserInfo
+	counted  map[string]int
 	calls    int   // of anything that creates
 	broken   error // answered by Events.Search when set
 	brokenAt int   // and by how many searches later
@@ -85,6 +87,7 @@ func newWorld() *world {
 			Plots: []alert.Plot{{Detector: "rate", Title: canary, Unit: "events", StepSec: 60, Points: []alert.PlotPoint{{Time: day, Observed: 9, Expected: 1, Lower: 0, Upper: 3}}}}},
 			Triage: TriageState{Status: "new", Version: 1}})
 		w.keys = append(w.keys, KeyInfo{ID: object, Tenant: id, Kind: "ingest", Name: canary, Role: access.Ingest, CreatedAt: day})
+		w.users = append(w.users, UserInfo{ID: object, Tenant: id, Email: canary + "@x.example", Name: canary, Role: access.TenantAdmin, Tenants: []tenant.ID{id}, CreatedAt: day})
 		w.hooks = append(w.hooks, WebhookInfo{ID: object, Tenant: id, Name: canary, URL: "https://siem.example/" + canary, Status: "active", CreatedAt: day})
 		w.jobs = append(w.jobs, ExportJob{ID: object, Tenant: id, Format: "csv", Query: canary, State: "cancelled", Owner: access.Actor{Name: canary}, CreatedAt: day})
 		w.searches = append(w.searches, SavedSearch{ID: object, Tenant: id, Name: canary, Query: "actor:" + canary, Shared: true, Owner: access.Actor{Kind: access.KindUser, ID: "admin", Name: canary}, CreatedAt: day, UpdatedAt: day})
@@ -98,6 +101,8 @@ func newWorld() *world {
 		p.Email = ""
 		w.tokens["token-"+name] = p
 	}
+	w.users = append(w.users, UserInfo{ID: "op1", Email: "op@x.example", Name: "op", Role: access.SOCAnalyst, CreatedAt: day})
+	who("factor", access.TenantAdmin, alpha, alpha)
 	who("platform", access.PlatformAdmin, tenant.ID{}, alpha, beta)
 	who("analyst", access.SOCAnalyst, tenant.ID{}, alpha)
 	who("both", access.SOCAnalyst, tenant.ID{}, alpha, beta)
@@ -116,6 +121,7 @@ func (w *world) server(t testing.TB, change ...func(*Options)) *Server {
 		Keys: (*worldKeys)(w), Webhooks: (*worldWebhooks)(w), Trail: (*worldTrail)(w),
 		Insight: (*worldInsight)(w), Searches: (*worldSearches)(w), Exports: (*worldExports)(w),
 		ExportDir: "/nowhere", // no job runs without Run
+		Account:   (*worldAccount)(w), Users: (*worldUsers)(w), Usage: (*worldUsage)(w),
 		CursorKey: bytes.Repeat([]byte{7}, 32), AlertBudget: 5,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }, Limits: Limits{RequestsPerSec: 1e6, SignInsPerMinute: 1e6}}
 	for _, c := range change {

@@ -62,6 +62,7 @@ type Core struct {
 	Searches *Searches
 	Exports  *Exports
 	Audit    *Audit
+	Usage    *Usage
 
 	cfg     Config
 	pool    *pgxpool.Pool
@@ -149,6 +150,7 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 	c.Searches = &Searches{c}
 	c.Exports = &Exports{c}
 	c.Audit = &Audit{c: c, notes: notes{byKey: make(map[noteKey]*folded)}}
+	c.Usage = &Usage{c: c, counted: make(map[usageKey]UsageCounts)}
 	if err := c.check(ctx); err != nil {
 		pool.Close()
 		return nil, err
@@ -218,6 +220,7 @@ func (c *Core) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Keys.flushLoop(ctx) })
 	g.Go(func() error { return c.Audit.flushLoop(ctx) })
+	g.Go(func() error { return c.Usage.flushLoop(ctx) })
 	g.Go(func() error { return c.watchLoop(ctx) })
 	g.Go(func() error { return c.pruneLoop(ctx) })
 	return g.Wait()
@@ -230,6 +233,9 @@ func (c *Core) Close() {
 		defer cancel()
 		if err := c.Keys.flush(ctx); err != nil {
 			c.log.Warn("last-used times of keys are lost", "error", err)
+		}
+		if err := c.Usage.Flush(ctx); err != nil {
+			c.log.Warn("what tenants used last is not counted", "error", err)
 		}
 		if err := c.Audit.FlushNotes(ctx, true); err != nil {
 			c.log.Warn("the trail's last counts are lost", "error", err)

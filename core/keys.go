@@ -49,6 +49,7 @@ type Key struct {
 	ExpiresAt  time.Time // zero: never
 	LastUsedAt time.Time // zero: never; up to 10 s late
 	RevokedAt  time.Time // zero: stands
+	ReplacedBy string    // its successor's id
 }
 
 // NewKey describes a key to create. Role is implied for an ingest key; Scopes
@@ -124,7 +125,7 @@ func (k *Keys) Create(ctx context.Context, by access.Actor, id tenant.ID, n NewK
 		if err != nil {
 			return err
 		}
-		return audit(ctx, tx, by, "key.create", out.ID, map[string]any{"kind": out.Kind, "role": out.Role, "name": name})
+		return audit(ctx, tx, by, "key.create", out.ID, map[string]any{"kind": out.Kind, "key_role": out.Role, "name": name})
 	})
 	if err != nil {
 		return Key{}, "", wrap(err, "create key of %s", id)
@@ -156,7 +157,7 @@ func (k *Keys) List(ctx context.Context, scope []tenant.ID) (out []Key, err erro
 		return nil, err
 	}
 	err = k.c.InGranted(ctx, scope, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select tenant_id::text, id, kind, role, name, scopes, created_by, created_at, expires_at, last_used_at, revoked_at
+		rows, err := tx.Query(ctx, `select tenant_id::text, id, kind, role, name, scopes, created_by, created_at, expires_at, last_used_at, revoked_at, coalesce(replaced_by, '')
 			from api_keys order by created_at desc, id limit 5000`)
 		if err != nil {
 			return err
@@ -165,7 +166,7 @@ func (k *Keys) List(ctx context.Context, scope []tenant.ID) (out []Key, err erro
 			var key Key
 			var tid string
 			var expires, used, revoked *time.Time
-			if err := row.Scan(&tid, &key.ID, &key.Kind, &key.Role, &key.Name, &key.Scopes, &key.CreatedBy, &key.CreatedAt, &expires, &used, &revoked); err != nil {
+			if err := row.Scan(&tid, &key.ID, &key.Kind, &key.Role, &key.Name, &key.Scopes, &key.CreatedBy, &key.CreatedAt, &expires, &used, &revoked, &key.ReplacedBy); err != nil {
 				return key, err
 			}
 			key.ExpiresAt, key.LastUsedAt, key.RevokedAt = orZero(expires), orZero(used), orZero(revoked)
@@ -190,6 +191,60 @@ func (k *Keys) Revoke(ctx context.Context, by access.Actor, id tenant.ID, keyID 
 	})
 	k.resolved.dropIf(func(r resolvedKey) bool { return r.id == keyID })
 	return wrap(err, "revoke key %s of %s", cut(keyID, 64), id)
+}
+
+// MaxOverlap is how long a key may go on beside its successor.
+const MaxOverlap = 30 * 24 * time.Hour
+
+// Rotate gives a standing key a successor of the same kind, role, scopes and
+// name, and ends the old one after overlap (or when it would have expired
+// anyway): at once with 0. A key has one successor; ErrExists when it has been
+// rotated before, ErrNotFound when the tenant has no such key that stands.
+func (k *Keys) Rotate(ctx context.Context, by access.Actor, id tenant.ID, keyID string, overlap time.Duration, expires time.Time) (Key, Secret, error) {
+	if overlap < 0 || overlap > MaxOverlap {
+		return Key{}, "", invalid("overlap of %s: want 0 to %s", overlap, MaxOverlap)
+	}
+	now := k.c.now()
+	if !expires.IsZero() && !expires.After(now) {
+		return Key{}, "", invalid("expires_at %s has passed", expires.Format(time.RFC3339))
+	}
+	out := Key{ID: randomText(10), Tenant: id, CreatedBy: by.Name, ExpiresAt: expires}
+	var secret string
+	err := k.c.InTenant(ctx, id, func(tx pgx.Tx) error {
+		var next *string
+		var scopes []string
+		err := tx.QueryRow(ctx, `select kind, role, name, scopes, replaced_by from api_keys
+			where id = $1 and revoked_at is null and (expires_at is null or expires_at > $2) for update`, clean(keyID), now).
+			Scan(&out.Kind, &out.Role, &out.Name, &scopes, &next)
+		if err != nil {
+			return err
+		}
+		if next != nil {
+			return fmt.Errorf("%w: the key has a successor", ErrExists)
+		}
+		for _, s := range scopes {
+			out.Scopes = append(out.Scopes, access.Permission(s))
+		}
+		prefix := apiPrefix
+		if out.Kind == IngestKind {
+			prefix = ingestPrefix
+		}
+		secret = prefix + out.ID + "_" + randomText(32)
+		if err := tx.QueryRow(ctx, `insert into api_keys (id, kind, role, name, secret_hash, scopes, created_by, expires_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8) returning created_at`,
+			out.ID, string(out.Kind), string(out.Role), out.Name, hashToken(secret), scopes, clean(by.Name), orNull(expires)).Scan(&out.CreatedAt); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `update api_keys set replaced_by = $2, expires_at = least(expires_at, $3) where id = $1`, clean(keyID), out.ID, now.Add(overlap)); err != nil {
+			return err
+		}
+		return audit(ctx, tx, by, "key.rotate", keyID, map[string]any{"successor": out.ID, "name": out.Name, "overlap_seconds": int64(overlap.Seconds())})
+	})
+	k.resolved.dropIf(func(r resolvedKey) bool { return r.id == keyID })
+	if err != nil {
+		return Key{}, "", wrap(err, "rotate key %s of %s", cut(keyID, 64), id)
+	}
+	return out, Secret(secret), nil
 }
 
 // CreateOperatorToken makes an API token that acts as one of the operator's

@@ -243,6 +243,7 @@ func (a *App) open(ctx context.Context, b backends) (*core.Core, *eventstore.Sto
 	cfg := b.core
 	cfg.MaxConns = a.opts.Config.Postgres.MaxConns
 	cfg.KeyFile = filepath.Join(a.opts.Config.DataDir, "keys", "seal.key")
+	cfg.SessionIdle, cfg.SessionLife = a.opts.Config.Auth.SessionIdle, a.opts.Config.Auth.SessionLife
 	cfg.AllowHTTPWebhooks = a.opts.Config.Webhooks.AllowPrivate
 	cfg.Logger, cfg.Metrics = a.log.With("part", "core"), a.reg
 	if err := os.MkdirAll(filepath.Dir(cfg.KeyFile), 0o700); err != nil {
@@ -334,9 +335,15 @@ func (a *App) startAPI(c *core.Core, store *eventstore.Store, ln net.Listener) e
 	if err != nil {
 		return err
 	}
+	trust, err := trusted(a.opts.Config.Auth.File)
+	if err != nil {
+		return err
+	}
 	s, err := api.New(api.Options{
 		Logger: a.log.With("part", "api"), Metrics: a.reg,
-		Auth: authStore{c}, Alerts: alertStream{alertStore{c.Alerts}, c}, Events: eventStore{store}, Findings: findingStore{c.Findings},
+		Auth: authStore{c, trust}, Account: accountStore{c.Identity}, Users: userStore{c.Identity}, Usage: usageStore{c.Usage, store},
+		SignIn: providerStore{c, trust}, PublicURL: a.opts.Config.Web.PublicURL,
+		Alerts: alertStream{alertStore{c.Alerts}, c}, Events: eventStore{store}, Findings: findingStore{c.Findings},
 		Tenants: tenantStore{c.Tenants}, Keys: keyStore{c.Keys}, Webhooks: webhookStore{c.Webhooks}, Trail: trailStore{c.Audit},
 		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Exports: exportStore{c.Exports}, ExportDir: filepath.Join(a.opts.Config.DataDir, "exports"),
 		Detectors: detectorCatalogue(),

@@ -10,6 +10,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/api"
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/core/access"
+	"github.com/tenantwatch/tenantwatch/core/federation"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/detectors/alert"
 	"github.com/tenantwatch/tenantwatch/pipeline/eventstore"
@@ -17,7 +18,11 @@ import (
 
 // classify turns the stores' errors into the API's.
 func classify(err error) error {
+	if to := classifyTrust(err); to != nil {
+		return to
+	}
 	for _, p := range []struct{ from, to error }{
+		{core.ErrTOTPRequired, api.ErrTOTPRequired}, // before what it also is
 		{core.ErrNotFound, api.ErrNotFound}, {core.ErrExists, api.ErrExists}, {core.ErrConflict, api.ErrConflict},
 		{core.ErrUnauthorized, api.ErrUnauthorized}, {core.ErrSuspended, api.ErrSuspended}, {core.ErrInvalid, api.ErrInvalid},
 		{eventstore.ErrField, api.ErrInvalid}, {eventstore.ErrNotReady, api.ErrUnavailable},
@@ -34,10 +39,13 @@ func classify(err error) error {
 }
 
 // authStore is api.Auth on the core.
-type authStore struct{ c *core.Core }
+type authStore struct {
+	c     *core.Core
+	trust *federation.Set
+}
 
 func (s authStore) SignIn(ctx context.Context, c api.Credentials) (string, api.SignedIn, error) {
-	sess, err := s.c.Identity.Login(ctx, core.LoginRequest{Email: c.Email, Password: core.Secret(c.Password), Address: c.Address, UserAgent: c.UserAgent})
+	sess, err := s.c.Identity.Login(ctx, core.LoginRequest{Email: c.Email, Password: core.Secret(c.Password), Code: c.Code, Address: c.Address, UserAgent: c.UserAgent})
 	if err != nil {
 		return "", api.SignedIn{}, err
 	}
@@ -53,7 +61,7 @@ func (s authStore) Session(ctx context.Context, token string) (api.SignedIn, err
 }
 
 func signedIn(s core.Session) api.SignedIn {
-	return api.SignedIn{Principal: s.Principal, CSRF: s.CSRF, ExpiresAt: s.ExpiresAt}
+	return api.SignedIn{Principal: s.Principal, CSRF: s.CSRF, ExpiresAt: s.ExpiresAt, TOTP: s.TOTP}
 }
 
 func (s authStore) SignOut(ctx context.Context, token string) error {
@@ -61,6 +69,9 @@ func (s authStore) SignOut(ctx context.Context, token string) error {
 }
 
 func (s authStore) Token(ctx context.Context, bearer string) (access.Principal, error) {
+	if federation.LooksLikeToken(bearer) {
+		return s.machine(ctx, bearer)
+	}
 	return s.c.Keys.ResolveToken(ctx, bearer)
 }
 
@@ -201,7 +212,7 @@ func (s tenantStore) Create(ctx context.Context, by access.Actor, id tenant.ID, 
 type keyStore struct{ k *core.Keys }
 
 func keyInfo(k core.Key) api.KeyInfo {
-	return api.KeyInfo{ID: k.ID, Tenant: k.Tenant, Kind: string(k.Kind), Name: k.Name, Role: k.Role, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, LastUsedAt: k.LastUsedAt}
+	return api.KeyInfo{ID: k.ID, Tenant: k.Tenant, Kind: string(k.Kind), Name: k.Name, Role: k.Role, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, LastUsedAt: k.LastUsedAt, Scopes: k.Scopes, ReplacedBy: k.ReplacedBy}
 }
 
 func (s keyStore) List(ctx context.Context, scope []tenant.ID) ([]api.KeyInfo, error) {
@@ -219,12 +230,17 @@ func (s keyStore) List(ctx context.Context, scope []tenant.ID) ([]api.KeyInfo, e
 }
 
 func (s keyStore) Create(ctx context.Context, by access.Actor, id tenant.ID, n api.NewKey) (api.KeyInfo, string, error) {
-	k, secret, err := s.k.Create(ctx, by, id, core.NewKey{Kind: core.KeyKind(n.Kind), Name: n.Name, Role: n.Role, ExpiresAt: n.ExpiresAt})
+	k, secret, err := s.k.Create(ctx, by, id, core.NewKey{Kind: core.KeyKind(n.Kind), Name: n.Name, Role: n.Role, Scopes: n.Scopes, ExpiresAt: n.ExpiresAt})
 	return keyInfo(k), secret.Reveal(), err
 }
 
 func (s keyStore) Revoke(ctx context.Context, by access.Actor, id tenant.ID, keyID string) error {
 	return s.k.Revoke(ctx, by, id, keyID)
+}
+
+func (s keyStore) Rotate(ctx context.Context, by access.Actor, id tenant.ID, keyID string, overlap time.Duration, expires time.Time) (api.KeyInfo, string, error) {
+	k, secret, err := s.k.Rotate(ctx, by, id, keyID, overlap, expires)
+	return keyInfo(k), secret.Reveal(), err
 }
 
 // webhookStore is api.Webhooks on the core.

@@ -42,6 +42,14 @@ type Config struct {
 	Webhooks   Webhooks   `koanf:"webhooks"`
 	Web        Web        `koanf:"web"`
 	Trail      Trail      `koanf:"trail"`
+	Auth       Auth       `koanf:"auth"`
+}
+
+// Auth is how people and machines are known.
+type Auth struct {
+	File        string        `koanf:"file" doc:"YAML file that names OpenID Connect providers and issuers of machines' tokens (docs/identity.md)"`
+	SessionIdle time.Duration `koanf:"session_idle" doc:"a session ends after so long without a request"`
+	SessionLife time.Duration `koanf:"session_life" doc:"a session ends after so long in any case"`
 }
 
 // Trail is the platform's own audit trail.
@@ -159,6 +167,7 @@ func Default() Config {
 		Collector:  Collector{MaxBody: 64 << 20, MaxInFlight: 64},
 		Pipeline:   Pipeline{FlushEvery: 250 * time.Millisecond, FlushRows: 50_000},
 		Detectors:  Detectors{Budget: 5, CheckpointEvery: 10 * time.Second},
+		Auth:       Auth{SessionIdle: 2 * time.Hour, SessionLife: 12 * time.Hour},
 	}
 }
 

@@ -231,6 +231,8 @@ func (c *Config) Validate() error {
 	atLeast("detectors.budget", c.Detectors.Budget, 0.01)
 	atLeast("detectors.queue_budget", c.Detectors.QueueBudget, 0)
 	atLeast("detectors.checkpoint_every", c.Detectors.CheckpointEvery.Seconds(), 0.1)
+	atLeast("auth.session_idle", c.Auth.SessionIdle.Seconds(), 60)
+	atLeast("auth.session_life", c.Auth.SessionLife.Seconds(), c.Auth.SessionIdle.Seconds())
 	if own := c.Trail.OperatorTenant; own != "" {
 		if _, err := tenant.Parse(own); err != nil {
 			p = append(p, problem("trail.operator_tenant", "%v", err))

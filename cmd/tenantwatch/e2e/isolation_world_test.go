@@ -39,6 +39,7 @@ type owner struct {
 	ingest, admin, auditor string // secrets
 	keyID, hookID          string
 	searchID, exportID     string
+	userID                 string
 	alertID, otherID       string
 	etag                   string
 	cursors                map[string]string // by operation, of the tenant's own lists
@@ -116,6 +117,8 @@ func newWorld(t testing.TB) *world {
 		o.admin = w.key(o.slug, map[string]any{"kind": "api", "role": "tenant_admin", "name": o.canary + "-admin"})
 		o.auditor = w.key(o.slug, map[string]any{"kind": "api", "role": "tenant_auditor", "name": o.canary + "-auditor"})
 		o.hookID = w.webhook(o, w.hooks.URL+"/"+o.canary)
+		o.userID = w.member(o)
+		w.member(o)                                  // a list of one has no second page
 		w.webhook(o, "http://127.0.0.1:1/"+o.canary) // nobody listens: its failures must not tell either
 		for range 2 {                                // a list of one has no cursor
 			o.searchID = w.made(o, "/api/v1/searches", map[string]any{"name": o.canary + " search", "query": "actor:" + o.canary + "*", "shared": true})
@@ -202,6 +205,16 @@ func (w *world) made(o *owner, path string, body map[string]any) string {
 		w.t.Fatalf("%s: %d %s", path, code, b)
 	}
 	return out.ID
+}
+
+// member adds somebody to a tenant.
+func (w *world) member(o *owner) string {
+	code, b := w.call(w.token, "POST", "/api/v1/users", map[string]any{"tenant_id": o.slug, "email": random(6) + "@" + o.slug + ".example", "name": o.canary + " member", "role": "tenant_auditor"})
+	var out struct{ User struct{ ID string } }
+	if err := json.Unmarshal(b, &out); code != 201 || err != nil {
+		w.t.Fatalf("user: %d %s", code, b)
+	}
+	return out.User.ID
 }
 
 // fill pushes two weeks of quiet, guesses at two accounts, and lines that no
