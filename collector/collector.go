@@ -29,6 +29,38 @@ type Sink interface {
 // the same delivery may succeed later.
 var ErrUnavailable = errors.New("collector: the event log is not available")
 
+// ErrRefused, wrapped in a Sink's error, says that the sink will never take
+// this delivery as it is.
+var ErrRefused = errors.New("collector: the event log refused the delivery")
+
+// Place is where a delivery became durable.
+type Place uint8
+
+// The places.
+const (
+	PlaceNone   Place = iota // nowhere
+	PlaceLog                 // the event log has it, on every replica in sync
+	PlaceBuffer              // on our own disk, on its way to the event log
+)
+
+// PlacingSink is a Sink that says where a delivery became durable. Any other
+// stands for the event log.
+type PlacingSink interface {
+	Sink
+	DeliverPlaced(ctx context.Context, d Delivery) (Place, error)
+}
+
+// DeliverTo delivers and says where the delivery became durable.
+func DeliverTo(ctx context.Context, s Sink, d Delivery) (Place, error) {
+	if p, ok := s.(PlacingSink); ok {
+		return p.DeliverPlaced(ctx, d)
+	}
+	if err := s.Deliver(ctx, d); err != nil {
+		return PlaceNone, err
+	}
+	return PlaceLog, nil
+}
+
 // ErrUnauthorized is a Keys' answer to a bearer that is no ingest key.
 var ErrUnauthorized = errors.New("collector: not a valid ingest key")
 

@@ -81,6 +81,7 @@ type Result struct {
 	parse.Summary
 	Durable            uint64 // events acknowledged by the sink
 	DurableQuarantined uint64 // quarantined lines acknowledged by the sink
+	Buffered           uint64 // of both, those that are in the buffer on disk
 }
 
 // batch is a Delivery being filled, and what came of it.
@@ -115,10 +116,14 @@ func (p *Processor) Process(ctx context.Context, r io.Reader, s Stream) (Result,
 		defer close(stopped)
 		var failed error
 		for b := range work {
+			var place Place
 			if failed == nil {
-				failed = p.o.Sink.Deliver(ctx, b.d)
+				place, failed = DeliverTo(ctx, p.o.Sink, b.d)
 			}
 			if failed == nil {
+				if place == PlaceBuffer {
+					res.Buffered += uint64(len(b.d.Events) + len(b.d.Quarantined))
+				}
 				res.Durable += uint64(len(b.d.Events))
 				res.DurableQuarantined += uint64(len(b.d.Quarantined))
 			}

@@ -77,9 +77,9 @@ type meteredSink struct {
 	meter func(events int)
 }
 
-func (s meteredSink) Deliver(ctx context.Context, d collector.Delivery) error {
+func (s meteredSink) DeliverPlaced(ctx context.Context, d collector.Delivery) (collector.Place, error) {
 	s.meter(len(d.Events) + len(d.Quarantined))
-	return s.Sink.Deliver(ctx, d)
+	return collector.DeliverTo(ctx, s.Sink, d)
 }
 
 // answer is the body of 202.
@@ -294,6 +294,9 @@ func (h *Handler) acknowledge(w http.ResponseWriter, res *collector.Result) int 
 		Accepted: res.Accepted, Quarantined: res.Quarantined, Repeats: res.Repeats, Folded: res.Folded,
 		Errors: res.Errors, DurableIn: h.durableIn, Occurrences: res.Occurrences, Bytes: res.Bytes,
 		Format: res.Format, Confidence: res.Confidence,
+	}
+	if res.Buffered > 0 {
+		a.DurableIn = "buffer"
 	}
 	if a.Errors == nil {
 		a.Errors = []parse.LineError{}
