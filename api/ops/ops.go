@@ -29,6 +29,8 @@ type Check struct {
 	Name string
 	// Probe is nil when the thing works. It has CheckTimeout.
 	Probe func(ctx context.Context) error
+	// Detail, when set, says more whether it works or not.
+	Detail func() string
 }
 
 // Options are what the port shows.
@@ -102,6 +104,7 @@ type checkResult struct {
 	Name   string  `json:"name"`
 	OK     bool    `json:"ok"`
 	Error  string  `json:"error,omitempty"`
+	Detail string  `json:"detail,omitempty"`
 	TookMS float64 `json:"took_ms"`
 }
 
@@ -137,6 +140,9 @@ func (s *Server) probe(ctx context.Context) []checkResult {
 			out[i] = checkResult{Name: c.Name, OK: err == nil, TookMS: float64(time.Since(start).Microseconds()) / 1000}
 			if err != nil {
 				out[i].Error = err.Error()
+			}
+			if c.Detail != nil {
+				out[i].Detail = c.Detail()
 			}
 		})
 	}

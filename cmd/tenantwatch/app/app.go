@@ -284,7 +284,7 @@ func (a *App) logConfig(b backends, client string) eventlog.Config {
 
 func (a *App) startRoles(ctx context.Context, b backends, c *core.Core, store *eventstore.Store, ls listeners) error {
 	a.progress("creating the Kafka topics")
-	if err := eventlog.EnsureTopics(ctx, a.logConfig(b, "setup")); err != nil {
+	if err := a.ensureTopics(ctx, b); err != nil {
 		return fmt.Errorf("topics: %w", err)
 	}
 	cfg := a.opts.Config

@@ -6,9 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/api/ops"
+	"github.com/tenantwatch/tenantwatch/collector"
+	"github.com/tenantwatch/tenantwatch/collector/buffer"
 	"github.com/tenantwatch/tenantwatch/collector/httppush"
 	"github.com/tenantwatch/tenantwatch/collector/otlp"
 	"github.com/tenantwatch/tenantwatch/collector/parse/mapping"
@@ -26,6 +31,10 @@ func (a *App) startCollector(b backends, c *core.Core, ls listeners) error {
 	}
 	a.life.add("producer", func(context.Context) error { return producer.Close() })
 	cc, log := a.opts.Config.Collector, a.log.With("part", "collector")
+	sink, err := a.bufferedSink(logSink{producer})
+	if err != nil {
+		return err
+	}
 	secure, err := serverTLS(cc.TLSCert, cc.TLSKey, log)
 	if err != nil {
 		return err
@@ -38,7 +47,7 @@ func (a *App) startCollector(b backends, c *core.Core, ls listeners) error {
 	}
 	h, err := httppush.New(httppush.Options{
 		Config: httppush.Config{MaxBody: cc.MaxBody, MaxInFlight: cc.MaxInFlight, EventsPerSecond: cc.EventsPerSecond},
-		Keys:   ingestKeys{c.Keys}, Sink: logSink{producer}, Logger: log, Metrics: a.reg,
+		Keys:   ingestKeys{c.Keys}, Sink: sink, Logger: log, Metrics: a.reg,
 		Mappings: described.For,
 	})
 	if err != nil {
@@ -59,6 +68,53 @@ func (a *App) startCollector(b backends, c *core.Core, ls listeners) error {
 	a.life.run("otlp", g.Run)
 	return nil
 }
+
+// ensureTopics makes the topics. A collector that buffers does not wait for
+// it: it takes events in although Kafka is away.
+func (a *App) ensureTopics(ctx context.Context, b backends) error {
+	cfg := a.logConfig(b, "setup")
+	if !slices.Equal(a.opts.Roles, []string{"collector"}) || a.opts.Config.Collector.BufferBytes == 0 {
+		return eventlog.EnsureTopics(ctx, cfg)
+	}
+	a.life.run("topics", func(ctx context.Context) error {
+		err := eventlog.EnsureTopics(ctx, cfg)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("topics: %w", err)
+		}
+		<-ctx.Done()
+		return nil
+	})
+	return nil
+}
+
+// bufferedSink puts the buffer on disk before the log.
+func (a *App) bufferedSink(log collector.Sink) (collector.Sink, error) {
+	cc := a.opts.Config.Collector
+	if cc.BufferBytes == 0 {
+		return log, nil
+	}
+	b, err := buffer.Open(buffer.Options{Dir: BufferDir(a.opts.Config.DataDir), Sink: log, MaxBytes: cc.BufferBytes, MaxAge: cc.BufferAge,
+		Logger: a.log.With("part", "buffer"), Metrics: a.reg})
+	if err != nil {
+		return nil, err
+	}
+	a.life.add("buffer files", func(context.Context) error { return b.Close() })
+	a.life.run("buffer", b.Run)
+	a.checks = append(a.checks, ops.Check{Name: "buffer", Probe: b.Ready, Detail: func() string {
+		s := b.Status()
+		if s.Entries == 0 {
+			return "empty"
+		}
+		return fmt.Sprintf("%d deliveries, %d of %d bytes, since %s", s.Entries, s.Bytes, s.MaxBytes, s.Oldest.UTC().Format(time.RFC3339))
+	}})
+	return b, nil
+}
+
+// BufferDir is where the collector's buffer is.
+func BufferDir(dataDir string) string { return filepath.Join(dataDir, "collector", "buffer") }
 
 // startTrail relays the platform's own audit trail into the log.
 func (a *App) startTrail(c *core.Core, producer *eventlog.Producer) error {

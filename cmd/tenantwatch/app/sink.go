@@ -22,8 +22,11 @@ func (s logSink) Deliver(ctx context.Context, d collector.Delivery) error {
 		}
 	}
 	err := s.producer.Produce(ctx, d.Tenant, d.Source, d.Events, d.Quarantined)
-	if errors.Is(err, eventlog.ErrUnavailable) {
+	switch {
+	case errors.Is(err, eventlog.ErrUnavailable):
 		return fmt.Errorf("%w: %w", collector.ErrUnavailable, err)
+	case errors.Is(err, eventlog.ErrRefused):
+		return fmt.Errorf("%w: %w", collector.ErrRefused, err)
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/cmd/tenantwatch/app"
 	"github.com/tenantwatch/tenantwatch/cmd/tenantwatch/config"
+	"github.com/tenantwatch/tenantwatch/collector/buffer"
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/embedded/postgres"
 )
@@ -61,6 +62,13 @@ func (a *cmdline) doctor(c *cobra.Command) error {
 		say(false, "data directory", err.Error())
 	} else {
 		say(true, "data directory", cfg.DataDir)
+	}
+	if n, _, err := buffer.Inspect(app.BufferDir(cfg.DataDir)); err != nil {
+		say(false, "buffer on disk", err.Error())
+	} else if n > 0 {
+		say(n < cfg.Collector.BufferBytes, "buffer on disk", fmt.Sprintf("%d of %d bytes wait for Kafka", n, cfg.Collector.BufferBytes))
+	} else {
+		say(true, "buffer on disk", "empty")
 	}
 	op, err := app.ReadOperator(cfg.DataDir)
 	running := err == nil && op.API != "" && answers(ctx, "http://"+cfg.Listen.Ops+"/livez")

@@ -116,12 +116,14 @@ type Kafka struct {
 
 // Collector bounds what the listener takes.
 type Collector struct {
-	MaxBody         int64   `koanf:"max_body" doc:"largest decompressed request body in bytes"`
-	EventsPerSecond float64 `koanf:"events_per_second" doc:"events a second an ingest key may send; 0: no limit"`
-	MaxInFlight     int     `koanf:"max_in_flight" doc:"requests worked on at the same time"`
-	TLSCert         string  `koanf:"tls_cert" doc:"certificate file (PEM) of the listeners for events and OpenTelemetry logs; read again when it changes"`
-	TLSKey          string  `koanf:"tls_key" doc:"its private key file (PEM)"`
-	Mappings        string  `koanf:"mappings" doc:"directory of described formats (*.yaml, those of one tenant in a subdirectory of its name), read again when they change"`
+	MaxBody         int64         `koanf:"max_body" doc:"largest decompressed request body in bytes"`
+	EventsPerSecond float64       `koanf:"events_per_second" doc:"events a second an ingest key may send; 0: no limit"`
+	MaxInFlight     int           `koanf:"max_in_flight" doc:"requests worked on at the same time"`
+	BufferBytes     int64         `koanf:"buffer_bytes" doc:"most bytes that wait on disk while Kafka is away; when they are reached senders get 503; 0: no buffer"`
+	BufferAge       time.Duration `koanf:"buffer_age" doc:"how long the oldest of them may have waited before senders get 503; nothing is dropped for its age"`
+	TLSCert         string        `koanf:"tls_cert" doc:"certificate file (PEM) of the listeners for events and OpenTelemetry logs; read again when it changes"`
+	TLSKey          string        `koanf:"tls_key" doc:"its private key file (PEM)"`
+	Mappings        string        `koanf:"mappings" doc:"directory of described formats (*.yaml, those of one tenant in a subdirectory of its name), read again when they change"`
 }
 
 // Enrich names what events are enriched with.
@@ -164,7 +166,7 @@ func Default() Config {
 		ClickHouse: ClickHouse{Database: "tenantwatch", Username: "default", Protocol: "native"},
 		Broker:     Broker{Sync: "acks"},
 		Kafka:      Kafka{Partitions: 4},
-		Collector:  Collector{MaxBody: 64 << 20, MaxInFlight: 64},
+		Collector:  Collector{BufferBytes: 1 << 30, BufferAge: 24 * time.Hour, MaxBody: 64 << 20, MaxInFlight: 64},
 		Pipeline:   Pipeline{FlushEvery: 250 * time.Millisecond, FlushRows: 50_000},
 		Detectors:  Detectors{Budget: 5, CheckpointEvery: 10 * time.Second},
 		Auth:       Auth{SessionIdle: 2 * time.Hour, SessionLife: 12 * time.Hour},

@@ -225,6 +225,10 @@ func (c *Config) Validate() error {
 	atLeast("kafka.partitions", float64(c.Kafka.Partitions), 1)
 	atLeast("collector.max_body", float64(c.Collector.MaxBody), 1<<10)
 	atLeast("collector.events_per_second", c.Collector.EventsPerSecond, 0)
+	if c.Collector.BufferBytes != 0 {
+		atLeast("collector.buffer_bytes", float64(c.Collector.BufferBytes), 16<<20)
+	}
+	atLeast("collector.buffer_age", c.Collector.BufferAge.Seconds(), 60)
 	atLeast("collector.max_in_flight", float64(c.Collector.MaxInFlight), 1)
 	atLeast("pipeline.flush_rows", float64(c.Pipeline.FlushRows), 1)
 	atLeast("pipeline.flush_every", c.Pipeline.FlushEvery.Seconds(), 0.001)
