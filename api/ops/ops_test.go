@@ -29,8 +29,8 @@ func TestReadiness(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tenantwatch_test"}, func() float64 { return 42 }))
 	s, err := New(Options{Gatherer: reg, Version: "1.2.3", CheckTimeout: 20 * time.Millisecond, Checks: []Check{
-		{"postgres", func(context.Context) error { return broken }},
-		{"slow", func(ctx context.Context) error {
+		{Name: "postgres", Probe: func(context.Context) error { return broken }, Detail: func() string { return "a detail" }},
+		{Name: "slow", Probe: func(ctx context.Context) error {
 			if broken == nil {
 				return nil
 			}
