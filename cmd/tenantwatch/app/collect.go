@@ -47,7 +47,7 @@ func (a *App) startCollector(b backends, c *core.Core, ls listeners) error {
 	}
 	h, err := httppush.New(httppush.Options{
 		Config: httppush.Config{MaxBody: cc.MaxBody, MaxInFlight: cc.MaxInFlight, EventsPerSecond: cc.EventsPerSecond},
-		Keys:   ingestKeys{c.Keys}, Sink: sink, Logger: log, Metrics: a.reg,
+		Keys:   ingestKeys{c.Keys}, Sink: a.enriched(c, sink), Logger: log, Metrics: a.reg,
 		Mappings: described.For,
 	})
 	if err != nil {

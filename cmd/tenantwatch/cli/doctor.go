@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"github.com/tenantwatch/tenantwatch/cmd/tenantwatch/app"
 	"github.com/tenantwatch/tenantwatch/cmd/tenantwatch/config"
 	"github.com/tenantwatch/tenantwatch/collector/buffer"
+	"github.com/tenantwatch/tenantwatch/collector/enrich"
+	"github.com/tenantwatch/tenantwatch/collector/parse/mapping"
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/embedded/postgres"
 )
@@ -69,6 +72,27 @@ func (a *cmdline) doctor(c *cobra.Command) error {
 		say(n < cfg.Collector.BufferBytes, "buffer on disk", fmt.Sprintf("%d of %d bytes wait for Kafka", n, cfg.Collector.BufferBytes))
 	} else {
 		say(true, "buffer on disk", "empty")
+	}
+	for _, s := range enrich.New(enrich.Options{CityDB: cfg.Enrich.CityDB, ASNDB: cfg.Enrich.ASNDB}).Status() {
+		what := "places by address"
+		if s.Database == "asn" {
+			what = "ASN by address"
+		}
+		switch {
+		case s.Loaded:
+			say(true, what, fmt.Sprintf("%s of %s", s.Path, s.Built.Format("2 January 2006")))
+		case s.Path == "":
+			say(true, what, s.Problem+"; events keep what their records say")
+		default:
+			say(false, what, s.Problem)
+		}
+	}
+	if dir := cfg.Collector.Mappings; dir != "" {
+		if _, err := mapping.OpenDir(dir, slog.New(slog.DiscardHandler)); err != nil {
+			say(false, "described formats", err.Error())
+		} else {
+			say(true, "described formats", dir)
+		}
 	}
 	op, err := app.ReadOperator(cfg.DataDir)
 	running := err == nil && op.API != "" && answers(ctx, "http://"+cfg.Listen.Ops+"/livez")
