@@ -200,7 +200,6 @@ func TestBadRequests(t *testing.T) {
 	f(ask{method: "POST", path: "/api/v1/webhooks", body: `{"url":"http://localhost/"}`}, "bad-request", "the address is private")
 	f(ask{method: "PUT", path: "/api/v1/keys", body: `{}`}, "method-not-allowed", "PUT")
 	f(ask{path: "/api/v1/rules"}, "not-found", "")
-	f(ask{path: "/graphql"}, "not-found", "")
 }
 
 // TestCursors: a cursor continues its own list and no other.

@@ -13,7 +13,7 @@ import (
 // answer holds a secret beside what the client sent, whose packed length would
 // tell about it.
 func (s *Server) compress(c *gin.Context) {
-	if !strings.HasPrefix(c.Request.URL.Path, "/api/") || c.Request.URL.Path == "/api/v1/session" {
+	if !strings.HasPrefix(c.Request.URL.Path, "/api/") && c.Request.URL.Path != "/graphql" || c.Request.URL.Path == "/api/v1/session" {
 		c.Next()
 		return
 	}

@@ -125,7 +125,7 @@ func (s *Server) secure(c *gin.Context) {
 	if c.Request.TLS != nil || s.opts.SecureCookies {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
-	if strings.HasPrefix(c.Request.URL.Path, "/api/") {
+	if strings.HasPrefix(c.Request.URL.Path, "/api/") || c.Request.URL.Path == "/graphql" {
 		h.Set("Cache-Control", "no-store")
 	}
 	s.extend(c)

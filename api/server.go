@@ -49,6 +49,8 @@ type Options struct {
 	// ExportDir is where large exports are kept for a day; empty: there are no
 	// export jobs.
 	ExportDir string
+	// Introspection lets clients of /graphql read its schema from there.
+	Introspection bool
 	// Detectors are those of the program.
 	Detectors []DetectorEntry
 	Account   Account
@@ -216,6 +218,12 @@ func (s *Server) build() (*gin.Engine, error) {
 		handle := r.handle
 		e.Handle(r.Method, pathParameter.ReplaceAllString(r.Path, ":$1"), s.guard(r.Route, op), func(c *gin.Context) { handle(w, c) })
 	}
+	graphql, err := s.graphql()
+	if err != nil {
+		return nil, err
+	}
+	e.GET("/graphql", graphql)
+	e.POST("/graphql", graphql)
 	e.GET("/openapi.json", s.openapiHandler)
 	e.GET("/docs", s.docsHandler)
 	e.GET("/docs.css", s.stylesHandler)

@@ -38,7 +38,7 @@ func TestWebApplication(t *testing.T) {
 	f("/favicon.svg", "image/svg+xml", "no-cache", "svg")
 	f("/x/../favicon.svg", "image/svg+xml", "no-cache", "svg")
 	f("/entities/address/203.0.113.7", "text/html; charset=utf-8", "no-cache", "app")
-	for _, missing := range []string{"/assets/gone-1.js", "/api", "/api/", "/api/v1", "/api/v1/nothing", "/api/v2/alerts", "/graphql", "/.env", "/../../etc/passwd.txt", "/problems/unheard-of"} {
+	for _, missing := range []string{"/assets/gone-1.js", "/api", "/api/", "/api/v1", "/api/v1/nothing", "/api/v2/alerts", "/.env", "/../../etc/passwd.txt", "/problems/unheard-of"} {
 		ask{path: missing}.wantProblem(t, s, "not-found")
 	}
 	ask{path: "/", method: "POST"}.wantProblem(t, s, "not-found")

@@ -26,7 +26,7 @@ const (
 )
 
 const (
-	maxExportsActive   = 10 // of one tenant: queued or running
+	maxExportsActive   = 100 // of one tenant: queued or running
 	maxExportsKept     = 200
 	maxExportsAttempts = 5 // a job that takes its process down five times is given up
 )
@@ -127,7 +127,7 @@ func (e *Exports) Create(ctx context.Context, by access.Actor, id tenant.ID, j E
 			return invalid("%d exports of this tenant are under way, the most there may be: wait for one, or cancel it", active)
 		}
 		if kept >= maxExportsKept {
-			if _, err := tx.Exec(ctx, `delete from export_jobs where id in (select id from export_jobs where state in ('expired', 'failed', 'cancelled')
+			if _, err := tx.Exec(ctx, `delete from export_jobs where id in (select id from export_jobs where state in ('expired', 'failed', 'cancelled', 'done')
 				order by created_at limit $1)`, kept-maxExportsKept+1); err != nil {
 				return err
 			}

@@ -49,9 +49,6 @@ func (w *world) once(r request) (int, http.Header, []byte) {
 	w.asked++
 	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
 	defer cancel()
-	if r.stream {
-		time.AfterFunc(150*time.Millisecond, cancel)
-	}
 	var b io.Reader
 	if r.body != nil {
 		raw, err := json.Marshal(r.body)
@@ -86,6 +83,9 @@ func (w *world) once(r request) (int, http.Header, []byte) {
 		w.t.Fatalf("%v: %v", r, err)
 	}
 	defer resp.Body.Close()
+	if r.stream { // read for a moment, once it has begun
+		time.AfterFunc(150*time.Millisecond, cancel)
+	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil && !(r.stream && errors.Is(err, context.Canceled)) {
 		w.t.Fatalf("%v: %v", r, err)

@@ -56,6 +56,7 @@ func TestProveIsolation(t *testing.T) {
 	if after := w.snapshot(); after != before {
 		t.Errorf("the foreign tenants' things have changed:\n%s\n---\n%s", before, after)
 	}
+	w.graph()
 	w.live()
 	w.storm()
 	w.door()
