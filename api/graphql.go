@@ -55,13 +55,16 @@ func (s *Server) admitGraph(c *gin.Context, k *call) error {
 	if wait, ok := s.principals.take(string(p.Kind) + ":" + p.ID); !ok {
 		return tooMany(wait, "requests with your credential")
 	}
+	if p.MustChange {
+		return newProblem(kindMustChange, "Your password is one that an administrator set: change it first, with POST /api/v1/session/password.")
+	}
 	if k.token == "" {
 		return nil
 	}
 	if err := s.sameSite(c); err != nil {
 		return err
 	}
-	if c.Request.Method != http.MethodGet && !validCSRF(k.csrf, c.GetHeader("X-CSRF-Token")) {
+	if c.Request.Method != http.MethodGet && !validCSRF(k.session.CSRF, c.GetHeader("X-CSRF-Token")) {
 		return newProblem(kindCSRF, "The header X-CSRF-Token is missing or does not belong to this session.")
 	}
 	return nil
