@@ -416,7 +416,7 @@ export interface paths {
         put?: never;
         /**
          * Queue a large export
-         * @description At most 10 of a tenant at once. Times relative to now are resolved when it is queued. `download` appears once it is done, and
+         * @description At most 100 of a tenant at once. Times relative to now are resolved when it is queued. `download` appears once it is done, and
          *     needs no other credential for as long as it works.
          */
         post: operations["createExport"];
