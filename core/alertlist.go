@@ -105,7 +105,7 @@ func (f AlertFilter) where() (string, []any) {
 		cond = append(cond, `state <> 'retracted'`)
 	}
 	if len(f.Severity) > 0 {
-		add(`severity = any($)`, texts(f.Severity))
+		add(`coalesce(severity_override, severity) = any($)`, texts(f.Severity))
 	}
 	if len(f.Status) > 0 {
 		add(`status = any($)`, texts(f.Status))
@@ -139,27 +139,19 @@ func texts[T ~string](in []T) []string {
 	return out
 }
 
-const alertColumns = `document, stored_at, raised_at, status, verdict, assignee, triage_version, triaged_at`
+const alertColumns = `document, stored_at, raised_at, ` + triageColumns
 
 func scanAlert(row pgx.CollectableRow) (StoredAlert, error) {
 	var s StoredAlert
 	var doc []byte
-	var verdict, assignee *string
-	var touched *time.Time
-	if err := row.Scan(&doc, &s.StoredAt, &s.raised, &s.Triage.Status, &verdict, &assignee, &s.Triage.Version, &touched); err != nil {
+	into, done := scanTriage(&s.Triage)
+	if err := row.Scan(append([]any{&doc, &s.StoredAt, &s.raised}, into...)...); err != nil {
 		return s, err
 	}
 	if err := json.Unmarshal(doc, &s.Alert); err != nil {
 		return s, fmt.Errorf("stored alert: %w", err)
 	}
-	s.Triage.UpdatedAt = orZero(touched)
-	if verdict != nil {
-		s.Triage.Verdict = Verdict(*verdict)
-	}
-	if assignee != nil {
-		s.Triage.Assignee = *assignee
-	}
-	return s, nil
+	return s, done()
 }
 
 // Get reads one alert of the tenants in scope; ErrNotFound when none of them
@@ -199,7 +191,7 @@ func (a *Alerts) Counts(ctx context.Context, scope []tenant.ID) (AlertCounts, er
 		return n, err
 	}
 	err = a.c.InGranted(ctx, scope, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select tenant_id::text, severity, status, count(*) from alerts where state <> 'retracted' group by 1, 2, 3`)
+		rows, err := tx.Query(ctx, `select tenant_id::text, coalesce(severity_override, severity), status, count(*) from alerts where state <> 'retracted' group by 1, 2, 3`)
 		if err != nil {
 			return err
 		}

@@ -66,6 +66,9 @@ var tables = map[string]Table{
 	"alerts":          {TenantTable, "", grants(roleTenant, "insert", "select", "update").and(roleGranted, "select")},
 	"alert_revisions": {TenantTable, "", grants(roleTenant, "insert", "select").and(roleGranted, "select")},
 	"alert_history":   {TenantTable, "", grants(roleTenant, "insert", "select").and(roleGranted, "select")},
+	"sla_targets":     {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").and(roleGranted, "select")},
+	"suppressions":    {TenantTable, "", grants(roleTenant, "insert", "select", "update").and(roleGranted, "select").and(rolePlatform, "select")},
+	"hidden_alerts":   {TenantTable, "", grants(roleTenant, "insert", "select", "update").and(roleGranted, "select")},
 	"findings_ledger": {TenantTable, "", grants(roleTenant, "insert", "select", "update").and(roleGranted, "select")},
 	"webhooks": {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").
 		and(roleGranted, "select(created_at)", "select(created_by)", "select(failing_since)", "select(failures)", "select(id)",

@@ -64,6 +64,8 @@ type Core struct {
 	Audit    *Audit
 	Usage    *Usage
 
+	Suppressions *Suppressions
+
 	cfg     Config
 	pool    *pgxpool.Pool
 	log     *slog.Logger
@@ -146,6 +148,7 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 	c.Keys = newKeys(c)
 	c.Alerts = &Alerts{c}
 	c.Findings = &Findings{c}
+	c.Suppressions = &Suppressions{c}
 	c.Webhooks = &Webhooks{c}
 	c.Searches = &Searches{c}
 	c.Exports = &Exports{c}

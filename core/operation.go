@@ -16,6 +16,7 @@ const (
 	OpClaimDeliveries
 	OpPrune
 	OpSchema
+	OpReadPolicies
 	OpRecordTrail
 	OpRelayTrail
 	OpMeterUsage
@@ -35,6 +36,7 @@ var operations = map[Operation]struct{ name, reason string }{
 	OpWatchAlerts:     {"watch_alerts", "streams and senders are woken for whichever tenant's feed grew"},
 	OpClaimDeliveries: {"claim_deliveries", "one sender serves every tenant's endpoints and must find those that are due"},
 	OpPrune:           {"prune", "expired sessions and old delivery attempts of all tenants are removed together"},
+	OpReadPolicies:    {"read_policies", "the detectors serve every tenant and must know what each has suppressed"},
 	OpSchema:          {"schema", "the schema's version belongs to no tenant"},
 	OpRecordTrail:     {"record_trail", "what an operator did to several tenants at once is written into the trail of each"},
 	OpRelayTrail:      {"relay_trail", "one relay turns every tenant's trail into events and must find what is new"},

@@ -23,7 +23,7 @@ func TestTriage(t *testing.T) {
 	if _, err := c.Alerts.Upsert(ctx, acme, a); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := c.Alerts.Get(ctx, []tenant.ID{acme}, a[0].ID); err != nil || s.Triage != (core.Triage{Status: core.New, Version: 1}) {
+	if s, err := c.Alerts.Get(ctx, []tenant.ID{acme}, a[0].ID); err != nil || !cmp.Equal(s.Triage, core.Triage{Status: core.New, Version: 1}) {
 		t.Fatalf("untouched: %+v, %v", s.Triage, err)
 	}
 	progress, closed, tp, none, who := core.InProgress, core.Closed, core.TruePositive, core.Verdict(""), "ana@soc.example"

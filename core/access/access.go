@@ -47,6 +47,7 @@ const (
 	QuarantineRead Permission = "quarantine:read"
 	AlertsRead     Permission = "alerts:read"
 	AlertsTriage   Permission = "alerts:triage"
+	AlertsTune     Permission = "alerts:tune" // suppressions, targets, sensitivity: what becomes an alert at all
 	AccountingRead Permission = "accounting:read"
 	AuditRead      Permission = "audit:read" // the trail of what people and keys did
 	WebhooksRead   Permission = "webhooks:read"
@@ -71,16 +72,16 @@ type Row struct {
 // table is who may do what.
 var table = []Row{
 	{PlatformAdmin, EveryTenant, []Permission{
-		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AccountingRead, AuditRead,
+		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
 		WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage,
 		TenantsRead, TenantsManage, TenantsViewAs, PlatformManage}},
 	{SOCAnalyst, GrantedTenants, []Permission{
-		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AccountingRead,
+		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead,
 		WebhooksRead, TenantsRead, TenantsViewAs}},
 	{SOCReader, GrantedTenants, []Permission{
 		EventsRead, AlertsRead, AccountingRead, TenantsRead}},
 	{TenantAdmin, OwnTenant, []Permission{
-		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AccountingRead, AuditRead,
+		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
 		WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage, TenantsRead}},
 	{TenantAuditor, OwnTenant, []Permission{
 		EventsRead, EventsExport, QuarantineRead, AlertsRead, AccountingRead, AuditRead, TenantsRead}},

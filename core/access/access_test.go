@@ -7,7 +7,7 @@ import (
 )
 
 // every permission, by hand: a permission that no role holds is a mistake.
-var every = []Permission{EventsPush, EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AccountingRead, AuditRead,
+var every = []Permission{EventsPush, EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
 	WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage, TenantsRead, TenantsManage, TenantsViewAs, PlatformManage}
 
 func TestTable(t *testing.T) {
@@ -61,7 +61,7 @@ func TestBoundaries(t *testing.T) {
 		}
 	}
 	for _, r := range []Role{SOCReader, TenantAuditor} {
-		for _, p := range []Permission{AlertsTriage, WebhooksManage, KeysManage, UsersManage, TenantsManage, PlatformManage} {
+		for _, p := range []Permission{AlertsTriage, AlertsTune, WebhooksManage, KeysManage, UsersManage, TenantsManage, PlatformManage} {
 			f(r, p)
 		}
 	}

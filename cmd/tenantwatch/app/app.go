@@ -298,7 +298,7 @@ func (a *App) startRoles(ctx context.Context, b backends, c *core.Core, store *e
 	}
 	if a.has("detectors") {
 		d := newDetection(a.log.With("part", "detectors"), a.reg, store, c, runner.Options{Budget: cfg.Detectors.Budget}, cfg.Detectors.CheckpointEvery)
-		d.policies = &policyBook{log: d.log, parts: []policyPart{tenantPolicies(c.Tenants)}, queue: cfg.Detectors.QueueBudget, own: cfg.Detectors.Budget}
+		d.policies = &policyBook{log: d.log, parts: []policyPart{tenantPolicies(c.Tenants), suppressionPolicies(c.Suppressions)}, queue: cfg.Detectors.QueueBudget, own: cfg.Detectors.Budget}
 		a.life.run("policies", d.policies.Run)
 		con, err := eventlog.NewConsumer(a.logConfig(b, "detectors"), eventlog.ConsumerOptions{Group: detectorGroup, Topics: []string{eventlog.EventsTopic}, Handler: d.handle})
 		if err != nil {

@@ -172,8 +172,9 @@ func (d *detection) emit(ctx context.Context, ems []runner.Emission, st *partiti
 	var order []tenant.ID
 	alerts := map[tenant.ID][]alert.Alert{}
 	counts := map[tenant.ID][]core.FindingCount{}
+	hidden := map[tenant.ID][]core.HiddenAlert{}
 	touch := func(id tenant.ID) {
-		if len(alerts[id]) == 0 && len(counts[id]) == 0 {
+		if len(alerts[id]) == 0 && len(counts[id]) == 0 && len(hidden[id]) == 0 {
 			order = append(order, id)
 		}
 	}
@@ -182,6 +183,9 @@ func (d *detection) emit(ctx context.Context, ems []runner.Emission, st *partiti
 		case e.Alert != nil:
 			touch(e.Alert.Tenant)
 			alerts[e.Alert.Tenant] = append(alerts[e.Alert.Tenant], *e.Alert)
+		case e.Hidden != nil:
+			touch(e.Hidden.Alert.Tenant)
+			hidden[e.Hidden.Alert.Tenant] = append(hidden[e.Hidden.Alert.Tenant], core.HiddenAlert{Alert: e.Hidden.Alert, Suppression: e.Hidden.Suppression})
 		case e.Count != nil:
 			touch(e.Count.Tenant)
 			c := st.add(e.Count)
@@ -190,6 +194,11 @@ func (d *detection) emit(ctx context.Context, ems []runner.Emission, st *partiti
 		}
 	}
 	for _, id := range order {
+		if hs := hidden[id]; len(hs) > 0 {
+			if err := d.patiently(ctx, "storing what suppressions hid", func() error { return d.core.Suppressions.Hide(ctx, id, hs) }); err != nil {
+				return err
+			}
+		}
 		if as := alerts[id]; len(as) > 0 {
 			d.raised.Add(float64(len(as)))
 			err := d.patiently(ctx, "storing alerts", func() error { _, err := d.core.Alerts.Upsert(ctx, id, as); return err })
