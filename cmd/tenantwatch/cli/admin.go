@@ -224,10 +224,11 @@ func ofTenant(t string) url.Values {
 }
 
 func (a *cmdline) keyCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "key", Short: "Create, list and revoke ingest keys and API tokens"}
-	cols := []column{{"ID", "id"}, {"TENANT", "tenant_id"}, {"KIND", "kind"}, {"NAME", "name"}, {"ROLE", "role"}, {"LAST USED", "last_used_at"}}
+	cmd := &cobra.Command{Use: "key", Short: "Create, list, rotate and revoke ingest keys and API tokens"}
+	cols := []column{{"ID", "id"}, {"TENANT", "tenant_id"}, {"KIND", "kind"}, {"NAME", "name"}, {"ROLE", "role"}, {"SCOPES", "scopes"}, {"EXPIRES", "expires_at"}, {"LAST USED", "last_used_at"}, {"REPLACED BY", "replaced_by"}}
 	var ten, name, kind, role string
-	var expires time.Duration
+	var scopes []string
+	var expires, overlap time.Duration
 	create := sub("create", "Create a key; its secret is shown this once", noArgs, func(c *cobra.Command, _ []string) error {
 		if ten == "" || name == "" {
 			return usageError("--tenant and --name are needed: whose key is it, and what for?")
@@ -239,6 +240,9 @@ func (a *cmdline) keyCmd() *cobra.Command {
 		if expires > 0 {
 			body["expires_at"] = time.Now().Add(expires).UTC().Format(time.RFC3339)
 		}
+		if len(scopes) > 0 {
+			body["scopes"] = scopes
+		}
 		return a.write(c, http.MethodPost, "/api/v1/keys", body, column{"ID", "key.id"}, column{"TENANT", "key.tenant_id"}, column{"KIND", "key.kind"}, column{"SECRET (shown once)", "secret"})
 	})
 	create.Flags().StringVar(&ten, "tenant", "", "tenant the key belongs to")
@@ -246,6 +250,20 @@ func (a *cmdline) keyCmd() *cobra.Command {
 	create.Flags().StringVar(&kind, "kind", "ingest", "ingest: pushes events; api: reads the API in a role")
 	create.Flags().StringVar(&role, "role", "", "role of an api key: tenant_admin or tenant_auditor")
 	create.Flags().DurationVar(&expires, "expires", 0, "lifetime, such as 2160h (default: none)")
+	create.Flags().StringSliceVar(&scopes, "scope", nil, "narrow an api key to these permissions, such as alerts:read")
+	rotate := sub("rotate ID", "Give a key a successor; the old one goes on for a while", exactArgs(1, "the key's id"), func(c *cobra.Command, args []string) error {
+		body := map[string]any{"overlap_seconds": int(overlap.Seconds())}
+		if ten != "" {
+			body["tenant_id"] = ten
+		}
+		if expires > 0 {
+			body["expires_at"] = time.Now().Add(expires).UTC().Format(time.RFC3339)
+		}
+		return a.write(c, http.MethodPost, "/api/v1/keys/"+url.PathEscape(args[0])+"/rotate", body, column{"ID", "key.id"}, column{"TENANT", "key.tenant_id"}, column{"KIND", "key.kind"}, column{"SECRET (shown once)", "secret"})
+	})
+	rotate.Flags().StringVar(&ten, "tenant", "", "tenant the key belongs to")
+	rotate.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "how long the old key goes on, at most 720h; 0: it ends at once")
+	rotate.Flags().DurationVar(&expires, "expires", 0, "lifetime of the successor (default: none)")
 	list := sub("list", "List keys", noArgs, func(c *cobra.Command, _ []string) error {
 		return a.list(c, "/api/v1/keys", ofTenant(ten), 0, cols...)
 	})
@@ -254,7 +272,7 @@ func (a *cmdline) keyCmd() *cobra.Command {
 		return a.write(c, http.MethodDelete, "/api/v1/keys/"+url.PathEscape(args[0])+"?"+ofTenant(ten).Encode(), nil)
 	})
 	revoke.Flags().StringVar(&ten, "tenant", "", "tenant the key belongs to")
-	cmd.AddCommand(create, list, revoke)
+	cmd.AddCommand(create, list, rotate, revoke)
 	return cmd
 }
 
