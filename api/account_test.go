@@ -142,6 +142,69 @@ func (w *worldUsage) Query(id tenant.ID, refused bool) {
 	w.counted[fmt.Sprintf("%s %t", id, refused)]++
 }
 
+func (w *worldUsage) RequestsPerSecond(_ context.Context, id tenant.ID) (float64, error) {
+	return w.quota[id], nil
+}
+
+// TestTenantQuota: one tenant at its quota leaves the other alone, and the
+// operator's people do not use it up.
+func TestTenantQuota(t *testing.T) {
+	w := newWorld()
+	w.quota = map[tenant.ID]float64{alpha: 2}
+	w.tokens["token-other"] = access.Principal{Kind: access.KindToken, ID: "other", Role: access.TenantAuditor, Tenant: beta, Tenants: []tenant.ID{beta}}
+	s := w.server(t)
+	read := func(who string) *httptest.ResponseRecorder { return ask{who: who, path: "/api/v1/alerts"}.do(t, s) }
+	for n := range 9 { // four seconds' worth and one
+		rec := read([]string{"admin", "auditor"}[n%2])
+		if want := fmt.Sprintf(`"tenant";r=%d;`, 8-n); rec.Code != 200 || !strings.Contains(rec.Header().Get("RateLimit"), want) {
+			t.Fatalf("request %d: %d, RateLimit %s, want %s", n, rec.Code, rec.Header().Get("RateLimit"), want)
+		}
+	}
+	rec := read("admin")
+	if rec.Code != 429 || rec.Header().Get("Retry-After") != "1" || !strings.Contains(rec.Header().Get("RateLimit-Policy"), `"tenant";q=9;w=5`) {
+		t.Errorf("over the quota: %d %v", rec.Code, rec.Header())
+	}
+	if rec := read("other"); rec.Code != 200 {
+		t.Errorf("the other tenant: %d", rec.Code)
+	}
+	if rec := (ask{who: "analyst", path: "/api/v1/audit/events?tenant_id=alpha"}).do(t, s); rec.Code != 200 {
+		t.Errorf("the operator's analyst: %d", rec.Code)
+	}
+	if w.counted["alpha true"] != 1 || w.counted["alpha false"] != 10 || w.counted["beta false"] != 1 {
+		t.Errorf("metered: %v", w.counted)
+	}
+	w.mu.Lock()
+	w.now = w.now.Add(2 * time.Second)
+	w.mu.Unlock()
+	if rec := read("admin"); rec.Code != 200 {
+		t.Errorf("two seconds later: %d", rec.Code)
+	}
+	// Memory is bounded: the oldest is forgotten.
+	l := newLimiter(1, 1, s.now)
+	for n := range 3 * limiterKeys {
+		l.take(fmt.Sprint(n))
+	}
+	if n := len(l.keys.byKey); n > limiterKeys {
+		t.Errorf("%d keys are remembered", n)
+	}
+}
+
+func TestAddressLimit(t *testing.T) {
+	s := newWorld().server(t, func(o *Options) { o.Limits.RequestsPerSec, o.Limits.AddressPerSec = 1e6, 1 })
+	for range 5 {
+		ask{who: "admin", path: "/api/v1/alerts"}.want(t, s, 200)
+	}
+	if rec := (ask{who: "both", path: "/api/v1/alerts"}).do(t, s); rec.Code != 429 || rec.Header().Get("Retry-After") == "" {
+		t.Errorf("another credential from the same address: %d", rec.Code)
+	}
+	r := ask{who: "both", path: "/api/v1/alerts"}.request()
+	r.RemoteAddr = "203.0.113.9:1"
+	rec := httptest.NewRecorder()
+	if s.ServeHTTP(rec, r); rec.Code != 200 {
+		t.Errorf("from another address: %d", rec.Code)
+	}
+}
+
 func TestSecondStep(t *testing.T) {
 	s := newWorld().server(t)
 	in := func(body string) ask { return ask{method: "POST", path: "/api/v1/session", body: body} }

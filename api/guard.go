@@ -118,12 +118,21 @@ func (s *Server) admit(c *gin.Context, k *call, op *operation) error {
 		_, err := op.validate(c)
 		return err
 	}
+	if wait, ok := s.addresses.take(network(c.ClientIP())); !ok {
+		return tooMany(wait, "requests from your address")
+	}
 	if err := s.authenticate(c, k); err != nil {
 		return err
 	}
 	p := k.principal
 	c.Set(keyPrincipal, string(p.Kind)+":"+p.ID)
-	if wait, ok := s.principals.take(string(p.Kind) + ":" + p.ID); !ok {
+	who := string(p.Kind) + ":" + p.ID
+	wait, ok := s.principals.take(who)
+	s.principals.tell(c.Writer.Header(), "credential", who)
+	if !ok {
+		if p.Single() {
+			s.opts.Usage.Query(p.Tenant, true)
+		}
 		return tooMany(wait, "requests with your credential")
 	}
 	if k.token != "" && c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
@@ -150,7 +159,29 @@ func (s *Server) admit(c *gin.Context, k *call, op *operation) error {
 	if s.unverified { // tests only, as unguarded
 		return nil
 	}
-	return k.verify()
+	if err := k.verify(); err != nil {
+		return err
+	}
+	return s.tenantQuota(c, k)
+}
+
+// tenantQuota holds a tenant to its requests a second, over all its people and
+// keys; what the operator's own people ask does not use it up.
+func (s *Server) tenantQuota(c *gin.Context, k *call) error {
+	if k.one.IsZero() || ofOperator(k.principal) {
+		return nil
+	}
+	perSecond, err := s.opts.Usage.RequestsPerSecond(c.Request.Context(), k.one)
+	if err != nil || perSecond <= 0 {
+		return err
+	}
+	wait, ok := s.tenantLimits.takeAt(k.one.String(), perSecond)
+	s.tenantLimits.tell(c.Writer.Header(), "tenant", k.one.String())
+	if ok {
+		return nil
+	}
+	s.opts.Usage.Query(k.one, true)
+	return tooMany(wait, "requests of your tenant")
 }
 
 // verify is the second guard of the tenants: however the scope came about, it

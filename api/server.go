@@ -24,6 +24,7 @@ type Limits struct {
 	RequestTimeout   time.Duration // for everything but streams and exports; default 30 s
 	DrainTimeout     time.Duration // how long Run waits for requests at the end; default 15 s
 	RequestsPerSec   float64       // of one principal; default 50, in bursts of four times as many
+	AddressPerSec    float64       // from one network; default eight times RequestsPerSec, at least 50
 	SignInsPerMinute float64       // from one network; default 20, in bursts of 10
 	Streams          int           // live streams at once; default 512
 	Exports          int           // exports at once; default 8
@@ -92,13 +93,15 @@ type Server struct {
 	spec    *specification
 	web     map[string]*asset
 
-	cursors     cursors
-	principals  *limiter
-	signIns     *limiter
-	failures    *limiter // refused credentials, by network
-	idempotency *idempotency
-	streams     chan struct{} // one slot a stream
-	exports     chan struct{} // one slot an export
+	cursors      cursors
+	principals   *limiter
+	signIns      *limiter
+	failures     *limiter // refused credentials, by network
+	addresses    *limiter // all requests, by network
+	tenantLimits *limiter // each tenant at its own rate
+	idempotency  *idempotency
+	streams      chan struct{} // one slot a stream
+	exports      chan struct{} // one slot an export
 
 	exportWake chan struct{} // a job was queued here
 
@@ -148,15 +151,17 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: o, log: o.Logger, metrics: m, now: o.Now, spec: spec, web: web,
-		cursors:     cursors{o.CursorKey},
-		principals:  newLimiter(o.Limits.RequestsPerSec, int(4*o.Limits.RequestsPerSec)+1, o.Now),
-		signIns:     newLimiter(o.Limits.SignInsPerMinute/60, 10, o.Now),
-		failures:    newLimiter(1, 60, o.Now),
-		idempotency: newIdempotency(o.Now),
-		streams:     make(chan struct{}, o.Limits.Streams),
-		exports:     make(chan struct{}, o.Limits.Exports),
-		drain:       make(chan struct{}),
-		exportWake:  make(chan struct{}, 1),
+		cursors:      cursors{o.CursorKey},
+		principals:   newLimiter(o.Limits.RequestsPerSec, int(4*o.Limits.RequestsPerSec)+1, o.Now),
+		signIns:      newLimiter(o.Limits.SignInsPerMinute/60, 10, o.Now),
+		failures:     newLimiter(1, 60, o.Now),
+		addresses:    newLimiter(o.Limits.AddressPerSec, int(4*o.Limits.AddressPerSec)+1, o.Now),
+		tenantLimits: newLimiter(1, 1, o.Now),
+		idempotency:  newIdempotency(o.Now),
+		streams:      make(chan struct{}, o.Limits.Streams),
+		exports:      make(chan struct{}, o.Limits.Exports),
+		drain:        make(chan struct{}),
+		exportWake:   make(chan struct{}, 1),
 	}
 	if s.engine, err = s.build(); err != nil {
 		return nil, err
@@ -175,6 +180,9 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Heartbeat, 15*time.Second)
 	if l.RequestsPerSec <= 0 {
 		l.RequestsPerSec = 50
+	}
+	if l.AddressPerSec <= 0 {
+		l.AddressPerSec = max(8*l.RequestsPerSec, 50)
 	}
 	if l.SignInsPerMinute <= 0 {
 		l.SignInsPerMinute = 20

@@ -33,6 +33,8 @@ type Usage interface {
 	// Query counts a request that touched the tenant's data, or was refused by
 	// a limit. It does not wait for anything.
 	Query(id tenant.ID, refused bool)
+	// RequestsPerSecond is the tenant's quota; 0: no bound.
+	RequestsPerSecond(ctx context.Context, id tenant.ID) (float64, error)
 }
 
 const usageDays = 31

@@ -44,6 +44,7 @@ type world struct {
 	trailErr error
 	users    []UserInfo
 	counted  map[string]int
+	quota    map[tenant.ID]float64
 	calls    int   // of anything that creates
 	broken   error // answered by Events.Search when set
 	brokenAt int   // and by how many searches later

@@ -68,6 +68,20 @@ var ErrUnauthorized = errors.New("collector: not a valid ingest key")
 type IngestKey struct {
 	Tenant   tenant.ID
 	ID, Name string
+	Limits   TenantLimits
+}
+
+// TenantLimits bound what a tenant may push over all its keys; 0 is no bound.
+type TenantLimits struct {
+	EventsPerSecond           int64
+	EventsPerDay, BytesPerDay int64 // UTC
+	EventsToday, BytesToday   int64 // what was pushed, a few seconds ago
+}
+
+// Meter counts what a tenant pushes, and requests that a limit refused.
+type Meter interface {
+	Pushed(id tenant.ID, events, bytes int)
+	Refused(id tenant.ID)
 }
 
 // Keys resolves ingest keys.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantwatch/tenantwatch/core/seal"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
 )
 
 // Config is what Open needs. DSN and one of KeyFile and Sealer are required.
@@ -38,6 +39,8 @@ type Config struct {
 	// SessionIdle and SessionLife end a session after so long without a
 	// request, and in any case; default 2 h and 12 h.
 	SessionIdle, SessionLife time.Duration
+	// Quotas bound what each tenant may use; default: no bound.
+	Quotas Quotas
 	// Password sets the cost of hashing; default 64 MiB, 2 passes, 1 lane.
 	Password PasswordCost
 	// Poll is how often Run looks for alerts stored by other processes;
@@ -153,7 +156,7 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 	c.Searches = &Searches{c}
 	c.Exports = &Exports{c}
 	c.Audit = &Audit{c: c, notes: notes{byKey: make(map[noteKey]*folded)}}
-	c.Usage = &Usage{c: c, counted: make(map[usageKey]UsageCounts)}
+	c.Usage = &Usage{c: c, allowed: newCache[tenant.ID, Allowance](20_000, credentialTTL, c.now), counted: make(map[usageKey]UsageCounts)}
 	if err := c.check(ctx); err != nil {
 		pool.Close()
 		return nil, err

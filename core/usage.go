@@ -32,9 +32,49 @@ type UsageDay struct {
 // every 5 seconds and at its end; a crash loses what was not yet written.
 type Usage struct {
 	c       *Core
+	allowed *cache[tenant.ID, Allowance]
 	mu      sync.Mutex
 	counted map[usageKey]UsageCounts
 }
+
+// Quotas bound what a tenant may use; 0 is no bound.
+type Quotas struct{ EventsPerSecond, EventsPerDay, BytesPerDay, RequestsPerSecond int64 }
+
+// Allowance is what a tenant may use and what it used of the UTC day so far.
+type Allowance struct {
+	Quotas
+	Today UsageCounts
+}
+
+// Allowance reads a tenant's quotas and what was counted of today, by all
+// processes up to 5 seconds ago and by this one; it may be 5 seconds old, so
+// that a quota of a day may be passed by what comes in within ten.
+func (u *Usage) Allowance(ctx context.Context, id tenant.ID) (Allowance, error) {
+	if a, ok := u.allowed.get(id); ok {
+		return a, nil
+	}
+	read := u.c.now()
+	q, err := u.quotas(ctx, id)
+	if err != nil {
+		return Allowance{}, err
+	}
+	a := Allowance{Quotas: q}
+	if q.EventsPerDay > 0 || q.BytesPerDay > 0 {
+		day := read.UTC().Truncate(24 * time.Hour)
+		days, err := u.List(ctx, id, day, day.Add(24*time.Hour))
+		if err != nil {
+			return Allowance{}, err
+		}
+		for _, d := range days {
+			a.Today.add(d.UsageCounts)
+		}
+	}
+	u.allowed.put(id, a, read)
+	return a, nil
+}
+
+// quotas are the installation's.
+func (u *Usage) quotas(context.Context, tenant.ID) (Quotas, error) { return u.c.cfg.Quotas, nil }
 
 type usageKey struct {
 	tenant tenant.ID

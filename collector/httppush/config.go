@@ -76,6 +76,7 @@ type Options struct {
 	Sink    collector.Sink        // required
 	Logger  *slog.Logger          // nil: nothing is logged
 	Metrics prometheus.Registerer // nil: nothing is counted
+	Meter   collector.Meter       // nil: usage is not metered
 	Now     func() time.Time      // nil: time.Now
 	// DurableIn is what an acknowledgement means, for the answer's
 	// "durable_in": "kafka" (the default) or "buffer".

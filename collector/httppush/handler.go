@@ -32,6 +32,9 @@ type Handler struct {
 	mappings  func(tenant.ID, string) []*mapping.Mapping
 	gate      gate
 	quota     quota
+	tenants   quota // events, each tenant at its own rate
+	refused   quota // credentials that were refused, by network
+	meter     collector.Meter
 }
 
 // New checks the options; it starts nothing.
@@ -62,6 +65,9 @@ func New(o Options) (*Handler, error) {
 	}
 	h.gate = gate{byKey: map[string]int{}, maxN: c.MaxInFlight, maxPerKey: c.MaxInFlightPerKey, maxBytes: c.MaxInFlightBytes}
 	h.quota = quota{buckets: map[string]*bucket{}, bytesPerSec: c.BytesPerSecond, perSec: c.EventsPerSecond, burst: c.Burst, now: h.now}
+	h.tenants = quota{buckets: map[string]*bucket{}, burst: c.Burst, now: h.now}
+	h.refused = quota{buckets: map[string]*bucket{}, perSec: refusedPerSecond, burst: refusedBurst, now: h.now}
+	h.meter = o.Meter
 	return h, nil
 }
 
@@ -123,8 +129,15 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (code int) {
 	}
 	defer h.gate.leave(size)
 
+	from := network(r.RemoteAddr)
+	if d := h.refused.wait(from); d > 0 { // whoever guesses waits; nobody else does who is not refused
+		return busy(w, http.StatusTooManyRequests, d, "too many credentials from your address were refused")
+	}
 	key, code := h.authenticate(w, r)
 	if code != 0 {
+		if code == http.StatusUnauthorized {
+			h.refused.use(from, 0, 1)
+		}
 		return code
 	}
 	if !h.gate.enterKey(key.ID) {
@@ -132,8 +145,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (code int) {
 			fmt.Sprintf("this key already has %d requests in flight: wait for their answers", h.c.MaxInFlightPerKey))
 	}
 	defer h.gate.leaveKey(key.ID)
-	if d := h.quota.wait(key.ID); d > 0 {
-		return busy(w, http.StatusTooManyRequests, d, "this key is over its quota: slow down or ask for a larger one")
+	if code := h.allow(w, key); code != 0 {
+		return code
 	}
 	p, code := h.params(w, r, key)
 	if code != 0 {
@@ -267,9 +280,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, key collector.
 		}
 	}
 	b := &body{ctx: ctx, r: plain, wire: in, left: left, meter: func(n int) time.Duration {
-		h.quota.use(key.ID, n, 0)
+		wait := h.use(key, n, 0)
 		if p.stream {
-			return h.quota.wait(key.ID)
+			return wait
 		}
 		return 0
 	}}
@@ -277,7 +290,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, key collector.
 		b.left = min(h.c.MaxBody, maxLogsBody)
 		return h.receiveLogs(ctx, l, r, key, p, in, b)
 	}
-	proc, err := h.processor(func(n int) { h.quota.use(key.ID, 0, n) })
+	proc, err := h.processor(func(n int) { h.use(key, 0, n) })
 	if err != nil {
 		return problem(w, http.StatusInternalServerError, "the collector is set up wrongly", nil)
 	}

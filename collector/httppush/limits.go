@@ -1,6 +1,7 @@
 package httppush
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -75,7 +76,7 @@ func (g *gate) leaveKey(key string) {
 // nothing and is let go of first.
 const maxBuckets = 10_000
 
-// quota is a token bucket per key, in bytes and in events. What was used is
+// quota is a token bucket per key (or tenant, or address), in bytes and in events. What was used is
 // only known while a body is read, so a key may go into debt within a request
 // and has to wait until it is paid off.
 type quota struct {
@@ -90,9 +91,17 @@ type quota struct {
 type bucket struct {
 	bytes, events float64 // used and not yet paid off
 	at            time.Time
+	perSec        float64 // of this bucket alone; 0: the quota's
 }
 
 func (q *quota) off() bool { return q.bytesPerSec == 0 && q.perSec == 0 }
+
+func (q *quota) rate(b *bucket) float64 {
+	if b.perSec > 0 {
+		return b.perSec
+	}
+	return q.perSec
+}
 
 // at brings a key's bucket up to now. The caller holds the lock.
 func (q *quota) at(key string) *bucket {
@@ -113,7 +122,7 @@ func (q *quota) at(key string) *bucket {
 func (q *quota) drain(b *bucket, now time.Time) {
 	if d := now.Sub(b.at).Seconds(); d > 0 {
 		b.bytes = max(0, b.bytes-d*q.bytesPerSec)
-		b.events = max(0, b.events-d*q.perSec)
+		b.events = max(0, b.events-d*q.rate(b))
 		b.at = now
 	}
 }
@@ -153,13 +162,41 @@ func (q *quota) wait(key string) time.Duration {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	b := q.at(key)
+	return q.until(q.at(key))
+}
+
+func (q *quota) until(b *bucket) time.Duration {
 	var seconds float64
 	if q.bytesPerSec > 0 {
 		seconds = b.bytes/q.bytesPerSec - q.burst
 	}
-	if q.perSec > 0 {
-		seconds = max(seconds, b.events/q.perSec-q.burst)
+	if rate := q.rate(b); rate > 0 {
+		seconds = max(seconds, b.events/rate-q.burst)
 	}
 	return time.Duration(max(0, seconds) * float64(time.Second))
+}
+
+// at its own rate: what a bucket whose rate is not everybody's used, and how
+// long it has to wait.
+func (q *quota) own(key string, perSec float64, events int) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.at(key)
+	b.perSec = perSec
+	b.events += float64(events)
+	return q.until(b)
+}
+
+// left is how many events a key may still send at once, how many that is at
+// most, and in how many seconds it is that many again.
+func (q *quota) left(key string, perSec float64) (events, most int, seconds int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.at(key)
+	if perSec > 0 {
+		b.perSec = perSec
+	}
+	rate := q.rate(b)
+	most = int(rate * q.burst)
+	return max(0, most-int(math.Ceil(b.events))), most, int(math.Ceil(b.events / max(rate, 1e-9)))
 }

@@ -124,7 +124,7 @@ func (h *Handler) receiveLogs(ctx context.Context, w *logsWriter, r *http.Reques
 	}
 	lines := req.Lines()
 	defer lines.Close() //nolint:errcheck // it has none
-	proc, err := h.processor(func(n int) { h.quota.use(key.ID, 0, n) })
+	proc, err := h.processor(func(n int) { h.use(key, 0, n) })
 	if err != nil {
 		return w.problem(http.StatusInternalServerError, "the collector is set up wrongly")
 	}

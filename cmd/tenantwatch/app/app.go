@@ -243,6 +243,8 @@ func (a *App) open(ctx context.Context, b backends) (*core.Core, *eventstore.Sto
 	cfg := b.core
 	cfg.MaxConns = a.opts.Config.Postgres.MaxConns
 	cfg.KeyFile = filepath.Join(a.opts.Config.DataDir, "keys", "seal.key")
+	q := a.opts.Config.Quotas
+	cfg.Quotas = core.Quotas{EventsPerSecond: q.EventsPerSecond, EventsPerDay: q.EventsPerDay, BytesPerDay: q.BytesPerDay, RequestsPerSecond: q.RequestsPerSecond}
 	cfg.SessionIdle, cfg.SessionLife = a.opts.Config.Auth.SessionIdle, a.opts.Config.Auth.SessionLife
 	cfg.AllowHTTPWebhooks = a.opts.Config.Webhooks.AllowPrivate
 	cfg.Logger, cfg.Metrics = a.log.With("part", "core"), a.reg

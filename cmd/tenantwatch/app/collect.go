@@ -47,7 +47,8 @@ func (a *App) startCollector(b backends, c *core.Core, ls listeners) error {
 	}
 	h, err := httppush.New(httppush.Options{
 		Config: httppush.Config{MaxBody: cc.MaxBody, MaxInFlight: cc.MaxInFlight, EventsPerSecond: cc.EventsPerSecond},
-		Keys:   ingestKeys{c.Keys}, Sink: a.enriched(c, sink), Logger: log, Metrics: a.reg,
+		Keys:   ingestKeys{c.Keys, c.Usage}, Meter: meter{c.Usage},
+		Sink: a.enriched(c, sink), Logger: log, Metrics: a.reg,
 		Mappings: described.For,
 	})
 	if err != nil {

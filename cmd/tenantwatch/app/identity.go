@@ -141,6 +141,11 @@ func (s usageStore) Query(id tenant.ID, refused bool) {
 	s.u.Add(id, n)
 }
 
+func (s usageStore) RequestsPerSecond(ctx context.Context, id tenant.ID) (float64, error) {
+	a, err := s.u.Allowance(ctx, id)
+	return float64(a.RequestsPerSecond), err
+}
+
 func (s usageStore) Report(ctx context.Context, id tenant.ID, from, to time.Time) (api.UsageReport, error) {
 	days, err := s.u.List(ctx, id, from, to)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/collector"
 	"github.com/tenantwatch/tenantwatch/core"
+	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
 	"github.com/tenantwatch/tenantwatch/pipeline/eventlog"
 )
@@ -32,7 +33,10 @@ func (s logSink) Deliver(ctx context.Context, d collector.Delivery) error {
 }
 
 // ingestKeys resolves the bearers that senders present.
-type ingestKeys struct{ keys *core.Keys }
+type ingestKeys struct {
+	keys  *core.Keys
+	usage *core.Usage
+}
 
 func (k ingestKeys) ResolveIngestKey(ctx context.Context, bearer string) (collector.IngestKey, error) {
 	key, err := k.keys.ResolveIngestKey(ctx, bearer)
@@ -42,5 +46,19 @@ func (k ingestKeys) ResolveIngestKey(ctx context.Context, bearer string) (collec
 	case err != nil:
 		return collector.IngestKey{}, fmt.Errorf("%w: %w", collector.ErrUnavailable, err)
 	}
-	return collector.IngestKey{Tenant: key.Tenant, ID: key.ID, Name: key.Name}, nil
+	a, err := k.usage.Allowance(ctx, key.Tenant)
+	if err != nil {
+		return collector.IngestKey{}, fmt.Errorf("%w: %w", collector.ErrUnavailable, err)
+	}
+	return collector.IngestKey{Tenant: key.Tenant, ID: key.ID, Name: key.Name, Limits: collector.TenantLimits{EventsPerSecond: a.EventsPerSecond,
+		EventsPerDay: a.EventsPerDay, BytesPerDay: a.BytesPerDay, EventsToday: a.Today.Events, BytesToday: a.Today.Bytes}}, nil
 }
+
+// meter is collector.Meter on the core.
+type meter struct{ u *core.Usage }
+
+func (m meter) Pushed(id tenant.ID, events, bytes int) {
+	m.u.Add(id, core.UsageCounts{Events: int64(events), Bytes: int64(bytes)})
+}
+
+func (m meter) Refused(id tenant.ID) { m.u.Add(id, core.UsageCounts{Refused: 1}) }

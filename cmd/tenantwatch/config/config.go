@@ -43,6 +43,16 @@ type Config struct {
 	Web        Web        `koanf:"web"`
 	Trail      Trail      `koanf:"trail"`
 	Auth       Auth       `koanf:"auth"`
+	Quotas     Quotas     `koanf:"quotas"`
+}
+
+// Quotas bound what each tenant may use, over all its keys and people; 0 is no
+// bound.
+type Quotas struct {
+	EventsPerSecond   int64 `koanf:"events_per_second" doc:"events a second that a tenant may push; 0: no bound"`
+	EventsPerDay      int64 `koanf:"events_per_day" doc:"events that a tenant may push in a UTC day; 0: no bound"`
+	BytesPerDay       int64 `koanf:"bytes_per_day" doc:"bytes (decompressed) that a tenant may push in a UTC day; 0: no bound"`
+	RequestsPerSecond int64 `koanf:"requests_per_second" doc:"requests a second to the API that touch a tenant's data; 0: no bound"`
 }
 
 // Auth is how people and machines are known.

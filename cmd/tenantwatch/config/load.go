@@ -235,6 +235,10 @@ func (c *Config) Validate() error {
 	atLeast("detectors.budget", c.Detectors.Budget, 0.01)
 	atLeast("detectors.queue_budget", c.Detectors.QueueBudget, 0)
 	atLeast("detectors.checkpoint_every", c.Detectors.CheckpointEvery.Seconds(), 0.1)
+	atLeast("quotas.events_per_second", float64(c.Quotas.EventsPerSecond), 0)
+	atLeast("quotas.events_per_day", float64(c.Quotas.EventsPerDay), 0)
+	atLeast("quotas.bytes_per_day", float64(c.Quotas.BytesPerDay), 0)
+	atLeast("quotas.requests_per_second", float64(c.Quotas.RequestsPerSecond), 0)
 	atLeast("auth.session_idle", c.Auth.SessionIdle.Seconds(), 60)
 	atLeast("auth.session_life", c.Auth.SessionLife.Seconds(), c.Auth.SessionIdle.Seconds())
 	if own := c.Trail.OperatorTenant; own != "" {

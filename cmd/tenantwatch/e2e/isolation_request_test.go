@@ -110,7 +110,8 @@ func same(status int, h http.Header, body []byte, sent string) string {
 	h = h.Clone()
 	h.Del("Date")
 	h.Del("X-Request-Id")
-	if status < 300 { // lengths and tags of lists that move
+	h.Del("RateLimit") // what is left of the caller's own limit
+	if status < 300 {  // lengths and tags of lists that move
 		h.Del("Content-Length")
 	}
 	text := moving.ReplaceAllString(requestIDs.ReplaceAllString(string(body), "REQUEST"), `"$1":0`)
