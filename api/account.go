@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/api/internal/rest"
@@ -190,12 +189,13 @@ func (h *handlers) sessionNow(ctx context.Context, k *call) (rest.Session, error
 	return h.session(ctx, s)
 }
 
-// errTOTPRequired tells the second step of signing in from a wrong password.
+// signInProblem tells the second step of signing in from a wrong password.
 func (s *Server) signInProblem(err error) error {
-	if errors.Is(err, ErrTOTPRequired) {
-		return newProblem(kindTOTP, "The password is right. Send the request again with code: six digits of the authenticator app, or a recovery code.")
-	}
-	if p, _ := s.toProblem(err); p.kind == kindUnauthenticated {
+	p, _ := s.toProblem(err)
+	switch p.kind {
+	case kindTOTP:
+		return p
+	case kindUnauthenticated:
 		return newProblem(kindUnauthenticated, "E-mail address, password or code are wrong, or the account is locked for a while.")
 	}
 	return err

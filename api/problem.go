@@ -93,6 +93,8 @@ func (s *Server) toProblem(err error) (p *problem, internal bool) {
 		}
 	}
 	switch {
+	case errors.Is(err, ErrTOTPRequired):
+		return newProblem(kindTOTP, "The password is right. Send the request again with code: six digits of the authenticator app, or a recovery code."), false
 	case errors.Is(err, ErrNotFound):
 		return notFound(), false
 	case errors.Is(err, ErrExists):

@@ -96,6 +96,7 @@ type instance struct {
 	stdout, stderr      bytes.Buffer
 	token               string
 	extra               []string
+	browsers            int // so far
 }
 
 type lockedWriter struct {
