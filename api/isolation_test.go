@@ -38,6 +38,8 @@ var (
 		"deleteWebhook":  `{%s}`,
 		"createSearch":   `{"name":"s","query":"action:login"%s}`,
 		"updateSearch":   `{"shared":true%s}`,
+		"createBacktest": `{"from":"2026-03-01T00:00:00Z","to":"2026-03-02T00:00:00Z","variants":[{"budget":1}]%s}`,
+		"deleteBacktest": `{%s}`,
 		"deleteSearch":   `{%s}`,
 		"createExport":   `{"format":"csv"%s}`,
 		"deleteExport":   `{%s}`,

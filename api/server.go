@@ -36,17 +36,18 @@ type Options struct {
 	Logger  *slog.Logger          // default: discard
 	Metrics prometheus.Registerer // nil: not exposed
 
-	Auth     Auth
-	Alerts   Alerts
-	Events   Events
-	Findings Findings
-	Tenants  Tenants
-	Keys     Keys
-	Webhooks Webhooks
-	Trail    Trail
-	Insight  Insight
-	Searches Searches
-	Exports  Exports
+	Auth      Auth
+	Alerts    Alerts
+	Events    Events
+	Findings  Findings
+	Tenants   Tenants
+	Keys      Keys
+	Webhooks  Webhooks
+	Trail     Trail
+	Insight   Insight
+	Searches  Searches
+	Backtests Backtests
+	Exports   Exports
 	// ExportDir is where large exports are kept for a day; empty: there are no
 	// export jobs.
 	ExportDir string
@@ -120,6 +121,7 @@ func New(o Options) (*Server, error) {
 		"Tenants": o.Tenants == nil, "Keys": o.Keys == nil, "Webhooks": o.Webhooks == nil, "Trail": o.Trail == nil,
 		"Insight": o.Insight == nil, "Searches": o.Searches == nil, "Exports": o.Exports == nil,
 		"Account": o.Account == nil, "Users": o.Users == nil, "Usage": o.Usage == nil} {
+		"Insight": o.Insight == nil, "Searches": o.Searches == nil, "Backtests": o.Backtests == nil, "Exports": o.Exports == nil} {
 		if absent {
 			missing = append(missing, fmt.Errorf("api: option %s is missing", name))
 		}

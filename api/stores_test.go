@@ -442,3 +442,37 @@ func (w *worldTrail) Note(_ context.Context, by access.Principal, ids []tenant.I
 	}
 	return w.trailErr
 }
+
+type worldBacktests world
+
+func (w *worldBacktests) List(_ context.Context, scope []tenant.ID) ([]BacktestInfo, error) {
+	return slices.DeleteFunc(slices.Clone(w.backtests), func(b BacktestInfo) bool { return !slices.Contains(scope, b.Tenant) }), nil
+}
+
+func (w *worldBacktests) Get(ctx context.Context, scope []tenant.ID, id string) (BacktestInfo, error) {
+	list, _ := w.List(ctx, scope)
+	for _, b := range list {
+		if b.ID == id {
+			return b, nil
+		}
+	}
+	return BacktestInfo{}, ErrNotFound
+}
+
+func (w *worldBacktests) Create(_ context.Context, by access.Actor, id tenant.ID, n NewBacktest) (BacktestInfo, error) {
+	b := BacktestInfo{ID: noID, Tenant: id, Name: n.Name, From: n.From, To: n.To, Labels: []string{"current"}, Status: "queued", CreatedBy: by.Name, CreatedAt: day}
+	for _, v := range n.Variants {
+		b.Labels = append(b.Labels, v.Label)
+	}
+	w.backtests = append(w.backtests, b)
+	return b, nil
+}
+
+func (w *worldBacktests) Delete(_ context.Context, _ access.Actor, id tenant.ID, backtestID string) error {
+	n := len(w.backtests)
+	w.backtests = slices.DeleteFunc(w.backtests, func(b BacktestInfo) bool { return b.Tenant == id && b.ID == backtestID })
+	if len(w.backtests) == n {
+		return ErrNotFound
+	}
+	return nil
+}

@@ -27,27 +27,46 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // logic of handlers is under test here; the real stores have suites of their
 // own.
 type world struct {
-	mu       sync.Mutex
-	now      time.Time
-	alerts   []StoredAlert // one entry a revision
-	events   map[tenant.ID][]event.Event
-	lines    map[tenant.ID][]event.Quarantined
-	tenants  map[tenant.ID]TenantInfo
-	keys     []KeyInfo
-	hooks    []WebhookInfo
-	searches []SavedSearch
-	jobs     []ExportJob
-	tokens   map[string]access.Principal
-	sessions map[string]access.Principal
-	subs     map[chan Growth]context.Context
-	noted    []noted
-	trailErr error
-	users    []UserInfo
-	counted  map[string]int
-	quota    map[tenant.ID]float64
-	calls    int   // of anything that creates
-	broken   error // answered by Events.Search when set
-	brokenAt int   // and by how many searches later
+	mu        sync.Mutex
+	now       time.Time
+	alerts    []StoredAlert // one entry a revision
+	events    map[tenant.ID][]event.Event
+	lines     map[tenant.ID][]event.Quarantined
+	tenants   map[tenant.ID]TenantInfo
+	keys      []KeyInfo
+	hooks     []WebhookInfo
+	searches  []SavedSearch
+	jobs      []ExportJob
+	tokens    map[string]access.Principal
+	sessions  map[string]access.Principal
+	subs      map[chan Growth]context.Context
+	noted     []noted
+	trailErr  error
+	users     []UserInfo
+	counted   map[string]int
+	quota     map[tenant.ID]float64
+	calls     int   // of anything that creates
+	broken    error // answered by Events.Search when set
+	brokenAt  int   // and by how many searches later
+	mu        sync.Mutex
+	now       time.Time
+	alerts    []StoredAlert // one entry a revision
+	events    map[tenant.ID][]event.Event
+	lines     map[tenant.ID][]event.Quarantined
+	tenants   map[tenant.ID]TenantInfo
+	keys      []KeyInfo
+	hooks     []WebhookInfo
+	searches  []SavedSearch
+	backtests []BacktestInfo
+	jobs      []ExportJob
+	tokens    map[string]access.Principal
+	sessions  map[string]access.Principal
+	subs      map[chan Growth]context.Context
+	noted     []noted
+	trailErr  error
+	calls     int   // of anything that creates
+	broken    error // answered by Events.Search when set
+	brokenAt  int   // and by how many searches later
 }
 
 // noted is one line of the world's trail.
@@ -91,6 +110,7 @@ func newWorld() *world {
 		w.users = append(w.users, UserInfo{ID: object, Tenant: id, Email: canary + "@x.example", Name: canary, Role: access.TenantAdmin, Tenants: []tenant.ID{id}, CreatedAt: day})
 		w.hooks = append(w.hooks, WebhookInfo{ID: object, Tenant: id, Name: canary, URL: "https://siem.example/" + canary, Status: "active", CreatedAt: day})
 		w.jobs = append(w.jobs, ExportJob{ID: object, Tenant: id, Format: "csv", Query: canary, State: "cancelled", Owner: access.Actor{Name: canary}, CreatedAt: day})
+		w.backtests = append(w.backtests, BacktestInfo{ID: object, Tenant: id, Name: canary, From: day, To: day.Add(time.Hour), Labels: []string{canary}, Status: "queued", CreatedBy: canary, CreatedAt: day})
 		w.searches = append(w.searches, SavedSearch{ID: object, Tenant: id, Name: canary, Query: "actor:" + canary, Shared: true, Owner: access.Actor{Kind: access.KindUser, ID: "admin", Name: canary}, CreatedAt: day, UpdatedAt: day})
 	}
 	who := func(name string, role access.Role, of tenant.ID, set ...tenant.ID) {
@@ -120,7 +140,7 @@ func (w *world) server(t testing.TB, change ...func(*Options)) *Server {
 	t.Helper()
 	o := Options{Auth: (*worldAuth)(w), Alerts: (*worldAlerts)(w), Events: (*worldEvents)(w), Findings: (*worldFindings)(w), Tenants: (*worldTenants)(w),
 		Keys: (*worldKeys)(w), Webhooks: (*worldWebhooks)(w), Trail: (*worldTrail)(w),
-		Insight: (*worldInsight)(w), Searches: (*worldSearches)(w), Exports: (*worldExports)(w),
+		Insight: (*worldInsight)(w), Searches: (*worldSearches)(w), Backtests: (*worldBacktests)(w), Exports: (*worldExports)(w),
 		ExportDir: "/nowhere", // no job runs without Run
 		Account:   (*worldAccount)(w), Users: (*worldUsers)(w), Usage: (*worldUsage)(w),
 		CursorKey: bytes.Repeat([]byte{7}, 32), AlertBudget: 5,

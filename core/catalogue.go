@@ -86,7 +86,12 @@ var tables = map[string]Table{
 			"select(sent)", "select(status)", "select(tenant_id)").
 		and(rolePlatform, "select(id)", "select(lease_owner)", "select(lease_until)", "select(next_at)", "select(status)", "select(tenant_id)",
 			"update(lease_owner)", "update(lease_until)")},
-	"saved_searches":    {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").and(roleGranted, "select")},
+	"saved_searches": {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").and(roleGranted, "select")},
+	"backtests": {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").
+		and(roleGranted, "select(created_at)", "select(created_by)", "select(done)", "select(error)", "select(finished_at)", "select(id)", "select(name)",
+			"select(period_from)", "select(period_to)", "select(policies)", "select(results)", "select(started_at)", "select(status)", "select(tenant_id)", "select(total)").
+		and(rolePlatform, "select(created_at)", "select(id)", "select(lease_owner)", "select(lease_until)", "select(status)", "select(tenant_id)",
+			"update(lease_owner)", "update(lease_until)")},
 	"delivery_attempts": {TenantTable, "", grants(roleTenant, "insert", "select").and(rolePlatform, "delete", "select(at)")},
 }
 

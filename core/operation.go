@@ -22,6 +22,7 @@ const (
 	OpMeterUsage
 	OpRunExports
 	OpRunStreams
+	OpClaimBacktests
 )
 
 // operations says what each operation is called (the policies of the schema
@@ -37,6 +38,7 @@ var operations = map[Operation]struct{ name, reason string }{
 	OpClaimDeliveries: {"claim_deliveries", "one sender serves every tenant's endpoints and must find those that are due"},
 	OpPrune:           {"prune", "expired sessions and old delivery attempts of all tenants are removed together"},
 	OpReadPolicies:    {"read_policies", "the detectors serve every tenant and must know what each has suppressed"},
+	OpClaimBacktests:  {"claim_backtests", "one worker runs every tenant's backtests and must find those that wait"},
 	OpSchema:          {"schema", "the schema's version belongs to no tenant"},
 	OpRecordTrail:     {"record_trail", "what an operator did to several tenants at once is written into the trail of each"},
 	OpRelayTrail:      {"relay_trail", "one relay turns every tenant's trail into events and must find what is new"},

@@ -301,7 +301,11 @@ func (a *App) startRoles(ctx context.Context, b backends, c *core.Core, store *e
 	if a.has("detectors") {
 		d := newDetection(a.log.With("part", "detectors"), a.reg, store, c, runner.Options{Budget: cfg.Detectors.Budget}, cfg.Detectors.CheckpointEvery)
 		d.policies = &policyBook{log: d.log, parts: []policyPart{tenantPolicies(c.Tenants), suppressionPolicies(c.Suppressions)}, queue: cfg.Detectors.QueueBudget, own: cfg.Detectors.Budget}
+		d.policies = a.policyBook(c)
 		a.life.run("policies", d.policies.Run)
+		if err := a.startBacktests(c, store); err != nil {
+			return err
+		}
 		con, err := eventlog.NewConsumer(a.logConfig(b, "detectors"), eventlog.ConsumerOptions{Group: detectorGroup, Topics: []string{eventlog.EventsTopic}, Handler: d.handle})
 		if err != nil {
 			return err
@@ -347,7 +351,7 @@ func (a *App) startAPI(c *core.Core, store *eventstore.Store, ln net.Listener) e
 		SignIn: providerStore{c, trust}, PublicURL: a.opts.Config.Web.PublicURL,
 		Alerts: alertStream{alertStore{c.Alerts}, c}, Events: eventStore{store}, Findings: findingStore{c.Findings},
 		Tenants: tenantStore{c.Tenants}, Keys: keyStore{c.Keys}, Webhooks: webhookStore{c.Webhooks}, Trail: trailStore{c.Audit},
-		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Exports: exportStore{c.Exports}, ExportDir: filepath.Join(a.opts.Config.DataDir, "exports"),
+		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Backtests: backtestStore{c.Backtests(), a.policyBook(c)}, Exports: exportStore{c.Exports}, ExportDir: filepath.Join(a.opts.Config.DataDir, "exports"),
 		Detectors: detectorCatalogue(),
 		Classify:  classify, Web: dashboards.Web(), CursorKey: key, AlertBudget: a.opts.Config.Detectors.Budget,
 		SecureCookies: strings.HasPrefix(a.opts.Config.Web.PublicURL, "https://"),

@@ -40,8 +40,9 @@ func alertOf(o *owner) string { return o.alertID }
 func keyOf(o *owner) string   { return o.keyID }
 func hookOf(o *owner) string  { return o.hookID }
 
-func exportOf(o *owner) string { return o.exportID }
-func searchOf(o *owner) string { return o.searchID }
+func exportOf(o *owner) string   { return o.exportID }
+func backtestOf(o *owner) string { return o.backtestID }
+func searchOf(o *owner) string   { return o.searchID }
 
 var shapes = map[string]shape{
 	"createSession":         {body: map[string]any{"email": "nobody@a.example", "password": "not the right one"}},
@@ -104,6 +105,10 @@ var shapes = map[string]shape{
 	"listKeys":              {list: true, canary: true},
 	"createKey":             {body: map[string]any{"kind": "ingest", "name": "made by the proof"}},
 	"deleteKey":             {id: keyOf, body: map[string]any{}},
+	"listBacktests":         {canary: true},
+	"createBacktest":        {body: map[string]any{"from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z", "name": "made by the proof"}},
+	"getBacktest":           {id: backtestOf, canary: true},
+	"deleteBacktest":        {id: backtestOf, body: map[string]any{}},
 	"listWebhooks":          {list: true, canary: true},
 	"createWebhook":         {body: map[string]any{"url": "http://127.0.0.1:1/made-by-the-proof"}},
 	"deleteWebhook":         {id: hookOf, body: map[string]any{}},
@@ -116,6 +121,7 @@ var shapes = map[string]shape{
 // marks are the strings by which an owner can be known.
 func (o *owner) marks() []string {
 	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.searchID, o.exportID, o.userID, o.ingest, o.admin, o.auditor}
+	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.searchID, o.backtestID, o.exportID, o.ingest, o.admin, o.auditor}
 }
 
 // leaks finds marks of owners that the caller may not see.

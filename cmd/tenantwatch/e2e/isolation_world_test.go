@@ -40,6 +40,7 @@ type owner struct {
 	keyID, hookID          string
 	searchID, exportID     string
 	userID                 string
+	backtestID             string
 	alertID, otherID       string
 	etag                   string
 	cursors                map[string]string // by operation, of the tenant's own lists
@@ -121,6 +122,7 @@ func newWorld(t testing.TB) *world {
 		w.member(o)                                  // a list of one has no second page
 		w.webhook(o, "http://127.0.0.1:1/"+o.canary) // nobody listens: its failures must not tell either
 		for range 2 {                                // a list of one has no cursor
+			o.backtestID = w.made(o, "/api/v1/backtests", map[string]any{"name": o.canary + " backtest", "from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z"})
 			o.searchID = w.made(o, "/api/v1/searches", map[string]any{"name": o.canary + " search", "query": "actor:" + o.canary + "*", "shared": true})
 			o.exportID = w.made(o, "/api/v1/exports", map[string]any{"format": "csv", "query": "actor:" + o.canary + "*"})
 		}
