@@ -155,8 +155,8 @@ func variantOf(i int, v rest.BacktestVariant, n NewBacktest) (BacktestVariant, e
 	}
 	if v.Sensitivity != nil {
 		x.Sensitivity = map[string]float64{}
-		for name, f := range *v.Sensitivity {
-			x.Sensitivity[name] = float64(f)
+		for _, s := range *v.Sensitivity {
+			x.Sensitivity[s.Detector] = float64(s.Factor)
 		}
 	}
 	if v.Suppressions == nil {

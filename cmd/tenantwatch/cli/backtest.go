@@ -91,7 +91,7 @@ func suppressionOf(s string) (row, error) {
 
 // variantOf reads a variant of --compare.
 func variantOf(s string) (row, error) {
-	out, sens, hide := row{"label": s}, row{}, []row{}
+	out, sens, hide := row{"label": s}, []row{}, []row{}
 	for _, part := range strings.Split(s, ",") {
 		k, v, _ := strings.Cut(part, "=")
 		switch {
@@ -106,7 +106,7 @@ func variantOf(s string) (row, error) {
 			if err != nil {
 				return nil, usageError("%s: want a number from 0.01 to 10", part)
 			}
-			sens[strings.TrimPrefix(k, "sensitivity.")] = f
+			sens = append(sens, row{"detector": strings.TrimPrefix(k, "sensitivity."), "factor": f})
 		case k == "without-suppressions" && v == "":
 			out["without_suppressions"] = true
 		case k == "suppress":

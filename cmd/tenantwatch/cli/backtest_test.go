@@ -19,7 +19,7 @@ func TestBacktestRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"from":"2026-03-01T12:00:00Z","name":"","tenant_id":"acme","to":"2026-03-30T00:00:00Z","variants":[{"budget":2,"label":"budget=2"},` +
-		`{"budget":1,"label":"budget=1,sensitivity.novelty=0.5,suppress=network:10.0.0.0/8+action:get*","sensitivity":{"novelty":0.5},"suppressions":[{"action":"get*","network":"10.0.0.0/8"}]},` +
+		`{"budget":1,"label":"budget=1,sensitivity.novelty=0.5,suppress=network:10.0.0.0/8+action:get*","sensitivity":[{"detector":"novelty","factor":0.5}],"suppressions":[{"action":"get*","network":"10.0.0.0/8"}]},` +
 		`{"label":"suppress entity:build@acme","suppressions":[{"entity_id":"build@acme"}]}]}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
