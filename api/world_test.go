@@ -36,6 +36,7 @@ type world struct {
 	keys      []KeyInfo
 	hooks     []WebhookInfo
 	searches  []SavedSearch
+	backtests []BacktestInfo
 	jobs      []ExportJob
 	tokens    map[string]access.Principal
 	sessions  map[string]access.Principal
@@ -45,25 +46,6 @@ type world struct {
 	users     []UserInfo
 	counted   map[string]int
 	quota     map[tenant.ID]float64
-	calls     int   // of anything that creates
-	broken    error // answered by Events.Search when set
-	brokenAt  int   // and by how many searches later
-	mu        sync.Mutex
-	now       time.Time
-	alerts    []StoredAlert // one entry a revision
-	events    map[tenant.ID][]event.Event
-	lines     map[tenant.ID][]event.Quarantined
-	tenants   map[tenant.ID]TenantInfo
-	keys      []KeyInfo
-	hooks     []WebhookInfo
-	searches  []SavedSearch
-	backtests []BacktestInfo
-	jobs      []ExportJob
-	tokens    map[string]access.Principal
-	sessions  map[string]access.Principal
-	subs      map[chan Growth]context.Context
-	noted     []noted
-	trailErr  error
 	calls     int   // of anything that creates
 	broken    error // answered by Events.Search when set
 	brokenAt  int   // and by how many searches later

@@ -41,6 +41,30 @@ func (e AlertState) Valid() bool {
 	}
 }
 
+// Defines values for BacktestStatus.
+const (
+	BacktestStatusDone    BacktestStatus = "done"
+	BacktestStatusFailed  BacktestStatus = "failed"
+	BacktestStatusQueued  BacktestStatus = "queued"
+	BacktestStatusRunning BacktestStatus = "running"
+)
+
+// Valid indicates whether the value is a known member of the BacktestStatus enum.
+func (e BacktestStatus) Valid() bool {
+	switch e {
+	case BacktestStatusDone:
+		return true
+	case BacktestStatusFailed:
+		return true
+	case BacktestStatusQueued:
+		return true
+	case BacktestStatusRunning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	Dead      DeliveryStatus = "dead"
@@ -148,28 +172,28 @@ func (e ExportJobFormat) Valid() bool {
 
 // Defines values for ExportJobState.
 const (
-	Cancelled ExportJobState = "cancelled"
-	Done      ExportJobState = "done"
-	Expired   ExportJobState = "expired"
-	Failed    ExportJobState = "failed"
-	Queued    ExportJobState = "queued"
-	Running   ExportJobState = "running"
+	ExportJobStateCancelled ExportJobState = "cancelled"
+	ExportJobStateDone      ExportJobState = "done"
+	ExportJobStateExpired   ExportJobState = "expired"
+	ExportJobStateFailed    ExportJobState = "failed"
+	ExportJobStateQueued    ExportJobState = "queued"
+	ExportJobStateRunning   ExportJobState = "running"
 )
 
 // Valid indicates whether the value is a known member of the ExportJobState enum.
 func (e ExportJobState) Valid() bool {
 	switch e {
-	case Cancelled:
+	case ExportJobStateCancelled:
 		return true
-	case Done:
+	case ExportJobStateDone:
 		return true
-	case Expired:
+	case ExportJobStateExpired:
 		return true
-	case Failed:
+	case ExportJobStateFailed:
 		return true
-	case Queued:
+	case ExportJobStateQueued:
 		return true
-	case Running:
+	case ExportJobStateRunning:
 		return true
 	default:
 		return false
@@ -767,6 +791,148 @@ type Around struct {
 	// Index Which of them is the one asked for, from 0.
 	Index int32   `json:"index"`
 	Items []Event `json:"items"`
+}
+
+// Backtest defines model for Backtest.
+type Backtest struct {
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+
+	// Done Events scored.
+	Done       int64      `json:"done"`
+	Error      string     `json:"error"`
+	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	From       time.Time  `json:"from"`
+	Id         string     `json:"id"`
+
+	// Labels Of the policies compared; the first is the tenant as it was set.
+	Labels []string `json:"labels"`
+	Name   string   `json:"name"`
+
+	// Results One a label, once it is done.
+	Results   *[]BacktestResult `json:"results,omitempty"`
+	StartedAt *time.Time        `json:"started_at,omitempty"`
+	Status    BacktestStatus    `json:"status"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+	To       time.Time  `json:"to"`
+
+	// Total Events in all, 0 while it is not known.
+	Total int64 `json:"total"`
+}
+
+// BacktestStatus defines model for Backtest.Status.
+type BacktestStatus string
+
+// BacktestAlert defines model for BacktestAlert.
+type BacktestAlert struct {
+	AlsoInFirst       bool      `json:"also_in_first"`
+	Detector          string    `json:"detector"`
+	Entity            Entity    `json:"entity"`
+	FirstSeen         time.Time `json:"first_seen"`
+	Id                string    `json:"id"`
+	LastSeen          time.Time `json:"last_seen"`
+	RaisedAtEventTime time.Time `json:"raised_at_event_time"`
+	Reason            string    `json:"reason"`
+	Score             float32   `json:"score"`
+	Severity          Severity  `json:"severity"`
+	Suppression       *string   `json:"suppression,omitempty"`
+	Title             string    `json:"title"`
+}
+
+// BacktestCreate defines model for BacktestCreate.
+type BacktestCreate struct {
+	From time.Time `json:"from"`
+	Name *string   `json:"name,omitempty"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+
+	// To At most 90 days after from.
+	To       time.Time          `json:"to"`
+	Variants *[]BacktestVariant `json:"variants,omitempty"`
+}
+
+// BacktestList defines model for BacktestList.
+type BacktestList struct {
+	Items []Backtest `json:"items"`
+}
+
+// BacktestResult defines model for BacktestResult.
+type BacktestResult struct {
+	// Added Alerts the first policy does not have.
+	Added        int     `json:"added"`
+	Alerts       int     `json:"alerts"`
+	AlertsPerDay float32 `json:"alerts_per_day"`
+	ByDay        []struct {
+		Alerts int                `json:"alerts"`
+		Day    openapi_types.Date `json:"day"`
+		Hidden int                `json:"hidden"`
+	} `json:"by_day"`
+	ByDetector map[string]int `json:"by_detector"`
+	BySeverity map[string]int `json:"by_severity"`
+	Days       float32        `json:"days"`
+
+	// Events Scored, the warm-up before the period included.
+	Events int64 `json:"events"`
+
+	// Findings findings = alerted + folded + suppressed + below_budget
+	Findings struct {
+		Alerted     int64 `json:"alerted"`
+		BelowBudget int64 `json:"below_budget"`
+		Findings    int64 `json:"findings"`
+		Folded      int64 `json:"folded"`
+		Suppressed  int64 `json:"suppressed"`
+	} `json:"findings"`
+
+	// Hidden Alerts that suppressions hid.
+	Hidden     int             `json:"hidden"`
+	HiddenBy   map[string]int  `json:"hidden_by"`
+	HiddenList []BacktestAlert `json:"hidden_list"`
+
+	// List At most 1000.
+	List          []BacktestAlert `json:"list"`
+	ListTruncated bool            `json:"list_truncated"`
+
+	// Missing Alerts of the first policy that are not here.
+	Missing          int             `json:"missing"`
+	MissingList      []BacktestAlert `json:"missing_list"`
+	MostAlertsOnADay int             `json:"most_alerts_on_a_day"`
+
+	// Policy What was applied.
+	Policy *map[string]interface{} `json:"policy,omitempty"`
+}
+
+// BacktestSuppression Every member that is there must match; besides the detector there must be one.
+type BacktestSuppression struct {
+	// Action Verbatim, or with one * at the end.
+	Action     *string `json:"action,omitempty"`
+	Detector   *string `json:"detector,omitempty"`
+	EntityId   *string `json:"entity_id,omitempty"`
+	EntityType *string `json:"entity_type,omitempty"`
+	Id         *string `json:"id,omitempty"`
+	Label      *string `json:"label,omitempty"`
+	Network    *string `json:"network,omitempty"`
+}
+
+// BacktestVariant What differs from the tenant's present settings.
+type BacktestVariant struct {
+	// Budget Alerts a UTC day.
+	Budget *int    `json:"budget,omitempty"`
+	Label  *string `json:"label,omitempty"`
+
+	// Sensitivity Replaces the present value of a detector.
+	Sensitivity *[]struct {
+		Detector string `json:"detector"`
+
+		// Factor Below 1 asks for more evidence.
+		Factor float32 `json:"factor"`
+	} `json:"sensitivity,omitempty"`
+	Suppressions *[]BacktestSuppression `json:"suppressions,omitempty"`
+
+	// WithoutSuppressions Leave out those of the present settings.
+	WithoutSuppressions *bool `json:"without_suppressions,omitempty"`
 }
 
 // Baseline defines model for Baseline.
@@ -2306,6 +2472,37 @@ type SuggestQueryParams struct {
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListBacktestsParams defines parameters for ListBacktests.
+type ListBacktestsParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// CreateBacktestParams defines parameters for CreateBacktest.
+type CreateBacktestParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteBacktestParams defines parameters for DeleteBacktest.
+type DeleteBacktestParams struct {
+	// TenantId The tenant of the object, when the body does not name it. Only for roles with several tenants.
+	TenantId *TenantIDDelete `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
+// GetBacktestParams defines parameters for GetBacktest.
+type GetBacktestParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
 // GetBaselineParams defines parameters for GetBaseline.
 type GetBaselineParams struct {
 	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
@@ -2739,6 +2936,12 @@ type ListDeliveriesParams struct {
 // TriageAlertJSONRequestBody defines body for TriageAlert for application/json ContentType.
 type TriageAlertJSONRequestBody = TriagePatch
 
+// CreateBacktestJSONRequestBody defines body for CreateBacktest for application/json ContentType.
+type CreateBacktestJSONRequestBody = BacktestCreate
+
+// DeleteBacktestJSONRequestBody defines body for DeleteBacktest for application/json ContentType.
+type DeleteBacktestJSONRequestBody = TenantRef
+
 // CreateExportJSONRequestBody defines body for CreateExport for application/json ContentType.
 type CreateExportJSONRequestBody = ExportCreate
 
@@ -2861,6 +3064,18 @@ type ServerInterface interface {
 	// SuggestQuery Complete a query that is being written
 	// (GET /api/v1/audit/suggest)
 	SuggestQuery(c *gin.Context, params SuggestQueryParams)
+	// ListBacktests Backtests, newest first, without their results
+	// (GET /api/v1/backtests)
+	ListBacktests(c *gin.Context, params ListBacktestsParams)
+	// CreateBacktest Try other settings on what is stored
+	// (POST /api/v1/backtests)
+	CreateBacktest(c *gin.Context, params CreateBacktestParams)
+	// DeleteBacktest Delete a backtest; one that runs is stopped
+	// (DELETE /api/v1/backtests/{id})
+	DeleteBacktest(c *gin.Context, id ObjectID, params DeleteBacktestParams)
+	// GetBacktest A backtest with its progress, or its results
+	// (GET /api/v1/backtests/{id})
+	GetBacktest(c *gin.Context, id ObjectID, params GetBacktestParams)
 	// GetBaseline What is normal for an entity
 	// (GET /api/v1/baselines)
 	GetBaseline(c *gin.Context, params GetBaselineParams)
@@ -4027,6 +4242,185 @@ func (siw *ServerInterfaceWrapper) SuggestQuery(c *gin.Context) {
 	}
 
 	siw.Handler.SuggestQuery(c, params)
+}
+
+// ListBacktests operation middleware
+func (siw *ServerInterfaceWrapper) ListBacktests(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBacktestsParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListBacktests(c, params)
+}
+
+// CreateBacktest operation middleware
+func (siw *ServerInterfaceWrapper) CreateBacktest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateBacktestParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateBacktest(c, params)
+}
+
+// DeleteBacktest operation middleware
+func (siw *ServerInterfaceWrapper) DeleteBacktest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteBacktestParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteBacktest(c, id, params)
+}
+
+// GetBacktest operation middleware
+func (siw *ServerInterfaceWrapper) GetBacktest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetBacktestParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetBacktest(c, id, params)
 }
 
 // GetBaseline operation middleware
@@ -6262,6 +6656,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/audit/histogram", wrapper.GetHistogram)
 	router.GET(options.BaseURL+"/api/v1/audit/seen", wrapper.GetSeen)
 	router.GET(options.BaseURL+"/api/v1/audit/suggest", wrapper.SuggestQuery)
+	router.GET(options.BaseURL+"/api/v1/backtests", wrapper.ListBacktests)
+	router.POST(options.BaseURL+"/api/v1/backtests", wrapper.CreateBacktest)
+	router.DELETE(options.BaseURL+"/api/v1/backtests/:id", wrapper.DeleteBacktest)
+	router.GET(options.BaseURL+"/api/v1/backtests/:id", wrapper.GetBacktest)
 	router.GET(options.BaseURL+"/api/v1/baselines", wrapper.GetBaseline)
 	router.GET(options.BaseURL+"/api/v1/detectors", wrapper.ListDetectors)
 	router.GET(options.BaseURL+"/api/v1/entities", wrapper.ListEntities)
@@ -6837,6 +7235,92 @@ type SuggestQueryResponseObject interface {
 type SuggestQuery200JSONResponse Suggestions
 
 func (response SuggestQuery200JSONResponse) VisitSuggestQueryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBacktestsRequestObject struct {
+	Params ListBacktestsParams
+}
+
+type ListBacktestsResponseObject interface {
+	VisitListBacktestsResponse(w http.ResponseWriter) error
+}
+
+type ListBacktests200JSONResponse BacktestList
+
+func (response ListBacktests200JSONResponse) VisitListBacktestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBacktestRequestObject struct {
+	Params CreateBacktestParams
+	Body   *CreateBacktestJSONRequestBody
+}
+
+type CreateBacktestResponseObject interface {
+	VisitCreateBacktestResponse(w http.ResponseWriter) error
+}
+
+type CreateBacktest201JSONResponse Backtest
+
+func (response CreateBacktest201JSONResponse) VisitCreateBacktestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBacktestRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params DeleteBacktestParams
+	Body   *DeleteBacktestJSONRequestBody
+}
+
+type DeleteBacktestResponseObject interface {
+	VisitDeleteBacktestResponse(w http.ResponseWriter) error
+}
+
+type DeleteBacktest204Response struct {
+}
+
+func (response DeleteBacktest204Response) VisitDeleteBacktestResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type GetBacktestRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params GetBacktestParams
+}
+
+type GetBacktestResponseObject interface {
+	VisitGetBacktestResponse(w http.ResponseWriter) error
+}
+
+type GetBacktest200JSONResponse Backtest
+
+func (response GetBacktest200JSONResponse) VisitGetBacktestResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7976,6 +8460,18 @@ type StrictServerInterface interface {
 	// SuggestQuery Complete a query that is being written
 	// (GET /api/v1/audit/suggest)
 	SuggestQuery(ctx context.Context, request SuggestQueryRequestObject) (SuggestQueryResponseObject, error)
+	// ListBacktests Backtests, newest first, without their results
+	// (GET /api/v1/backtests)
+	ListBacktests(ctx context.Context, request ListBacktestsRequestObject) (ListBacktestsResponseObject, error)
+	// CreateBacktest Try other settings on what is stored
+	// (POST /api/v1/backtests)
+	CreateBacktest(ctx context.Context, request CreateBacktestRequestObject) (CreateBacktestResponseObject, error)
+	// DeleteBacktest Delete a backtest; one that runs is stopped
+	// (DELETE /api/v1/backtests/{id})
+	DeleteBacktest(ctx context.Context, request DeleteBacktestRequestObject) (DeleteBacktestResponseObject, error)
+	// GetBacktest A backtest with its progress, or its results
+	// (GET /api/v1/backtests/{id})
+	GetBacktest(ctx context.Context, request GetBacktestRequestObject) (GetBacktestResponseObject, error)
 	// GetBaseline What is normal for an entity
 	// (GET /api/v1/baselines)
 	GetBaseline(ctx context.Context, request GetBaselineRequestObject) (GetBaselineResponseObject, error)
@@ -8687,6 +9183,151 @@ func (sh *strictHandler) SuggestQuery(ctx *gin.Context, params SuggestQueryParam
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SuggestQueryResponseObject); ok {
 		if err := validResponse.VisitSuggestQueryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBacktests operation middleware
+func (sh *strictHandler) ListBacktests(ctx *gin.Context, params ListBacktestsParams) {
+	var request ListBacktestsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBacktests(ctx, request.(ListBacktestsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBacktests")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListBacktestsResponseObject); ok {
+		if err := validResponse.VisitListBacktestsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateBacktest operation middleware
+func (sh *strictHandler) CreateBacktest(ctx *gin.Context, params CreateBacktestParams) {
+	var request CreateBacktestRequestObject
+
+	request.Params = params
+
+	var body CreateBacktestJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateBacktest(ctx, request.(CreateBacktestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateBacktest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateBacktestResponseObject); ok {
+		if err := validResponse.VisitCreateBacktestResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteBacktest operation middleware
+func (sh *strictHandler) DeleteBacktest(ctx *gin.Context, id ObjectID, params DeleteBacktestParams) {
+	var request DeleteBacktestRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body DeleteBacktestJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteBacktest(ctx, request.(DeleteBacktestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteBacktest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteBacktestResponseObject); ok {
+		if err := validResponse.VisitDeleteBacktestResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetBacktest operation middleware
+func (sh *strictHandler) GetBacktest(ctx *gin.Context, id ObjectID, params GetBacktestParams) {
+	var request GetBacktestRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBacktest(ctx, request.(GetBacktestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBacktest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetBacktestResponseObject); ok {
+		if err := validResponse.VisitGetBacktestResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

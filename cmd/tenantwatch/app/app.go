@@ -300,7 +300,6 @@ func (a *App) startRoles(ctx context.Context, b backends, c *core.Core, store *e
 	}
 	if a.has("detectors") {
 		d := newDetection(a.log.With("part", "detectors"), a.reg, store, c, runner.Options{Budget: cfg.Detectors.Budget}, cfg.Detectors.CheckpointEvery)
-		d.policies = &policyBook{log: d.log, parts: []policyPart{tenantPolicies(c.Tenants), suppressionPolicies(c.Suppressions)}, queue: cfg.Detectors.QueueBudget, own: cfg.Detectors.Budget}
 		d.policies = a.policyBook(c)
 		a.life.run("policies", d.policies.Run)
 		if err := a.startBacktests(c, store); err != nil {

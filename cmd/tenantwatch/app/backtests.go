@@ -40,7 +40,7 @@ type labelled struct {
 // policyBook is what the tenants ask for, from the parts of the core.
 func (a *App) policyBook(c *core.Core) *policyBook {
 	cfg := a.opts.Config.Detectors
-	return &policyBook{log: a.log.With("part", "policies"), parts: []policyPart{tenantPolicies(c.Tenants)}, queue: cfg.QueueBudget, own: cfg.Budget}
+	return &policyBook{log: a.log.With("part", "policies"), parts: []policyPart{tenantPolicies(c.Tenants), suppressionPolicies(c.Suppressions)}, queue: cfg.QueueBudget, own: cfg.Budget}
 }
 
 // backtestStore is api.Backtests on the core.

@@ -120,8 +120,7 @@ var shapes = map[string]shape{
 
 // marks are the strings by which an owner can be known.
 func (o *owner) marks() []string {
-	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.searchID, o.exportID, o.userID, o.ingest, o.admin, o.auditor}
-	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.searchID, o.backtestID, o.exportID, o.ingest, o.admin, o.auditor}
+	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.searchID, o.backtestID, o.exportID, o.userID, o.ingest, o.admin, o.auditor}
 }
 
 // leaks finds marks of owners that the caller may not see.
