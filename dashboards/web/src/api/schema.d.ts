@@ -891,6 +891,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backtests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Backtests, newest first, without their results
+         * @description At most 500.
+         */
+        get: operations["listBacktests"];
+        put?: never;
+        /**
+         * Try other settings on what is stored
+         * @description Runs the detectors over a stored period of up to 90 days, once as the tenant is set now and once for each
+         *     variant, in one pass. It is done in the background: read it until `status` is `done` or `failed`. A restart in
+         *     between costs nothing but time. Nothing of it reaches live alerts.
+         */
+        post: operations["createBacktest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backtests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A backtest with its progress, or its results */
+        get: operations["getBacktest"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a backtest; one that runs is stopped
+         * @description A role with several tenants names the tenant in the body, or in the query.
+         */
+        delete: operations["deleteBacktest"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/webhooks": {
         parameters: {
             query?: never;
@@ -2207,6 +2254,153 @@ export interface components {
             key: components["schemas"]["Key"];
             /** @description Shown this once. */
             secret: string;
+        };
+        BacktestCreate: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            name?: string;
+            /** Format: date-time */
+            from: string;
+            /**
+             * Format: date-time
+             * @description At most 90 days after from.
+             */
+            to: string;
+            variants?: components["schemas"]["BacktestVariant"][];
+        };
+        /** @description What differs from the tenant's present settings. */
+        BacktestVariant: {
+            label?: string;
+            /** @description Alerts a UTC day. */
+            budget?: number;
+            /** @description Replaces the present value of a detector. */
+            sensitivity?: {
+                detector: string;
+                /** @description Below 1 asks for more evidence. */
+                factor: number;
+            }[];
+            suppressions?: components["schemas"]["BacktestSuppression"][];
+            /** @description Leave out those of the present settings. */
+            without_suppressions?: boolean;
+        };
+        /** @description Every member that is there must match; besides the detector there must be one. */
+        BacktestSuppression: {
+            id?: string;
+            detector?: string;
+            entity_type?: string;
+            entity_id?: string;
+            /** @description Verbatim, or with one * at the end. */
+            action?: string;
+            /** @example 203.0.113.0/24 */
+            network?: string;
+            /** @example env=test */
+            label?: string;
+        };
+        BacktestList: {
+            items: components["schemas"]["Backtest"][];
+        };
+        Backtest: {
+            id: string;
+            tenant_id: components["schemas"]["TenantSlug"];
+            name: string;
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            /** @description Of the policies compared; the first is the tenant as it was set. */
+            labels: string[];
+            /** @enum {string} */
+            status: "queued" | "running" | "done" | "failed";
+            /**
+             * Format: int64
+             * @description Events scored.
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description Events in all, 0 while it is not known.
+             */
+            total: number;
+            error: string;
+            created_by: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            started_at?: string;
+            /** Format: date-time */
+            finished_at?: string;
+            /** @description One a label, once it is done. */
+            results?: components["schemas"]["BacktestResult"][];
+        };
+        BacktestResult: {
+            /** @description What was applied. */
+            policy?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: int64
+             * @description Scored, the warm-up before the period included.
+             */
+            events: number;
+            days: number;
+            alerts: number;
+            alerts_per_day: number;
+            most_alerts_on_a_day: number;
+            by_severity: {
+                [key: string]: number;
+            };
+            by_detector: {
+                [key: string]: number;
+            };
+            by_day: {
+                /** Format: date */
+                day: string;
+                alerts: number;
+                hidden: number;
+            }[];
+            /** @description Alerts that suppressions hid. */
+            hidden: number;
+            hidden_by: {
+                [key: string]: number;
+            };
+            /** @description findings = alerted + folded + suppressed + below_budget */
+            findings: {
+                /** Format: int64 */
+                findings: number;
+                /** Format: int64 */
+                alerted: number;
+                /** Format: int64 */
+                folded: number;
+                /** Format: int64 */
+                suppressed: number;
+                /** Format: int64 */
+                below_budget: number;
+            };
+            /** @description Alerts the first policy does not have. */
+            added: number;
+            /** @description Alerts of the first policy that are not here. */
+            missing: number;
+            /** @description At most 1000. */
+            list: components["schemas"]["BacktestAlert"][];
+            hidden_list: components["schemas"]["BacktestAlert"][];
+            missing_list: components["schemas"]["BacktestAlert"][];
+            list_truncated: boolean;
+        };
+        BacktestAlert: {
+            id: string;
+            entity: components["schemas"]["Entity"];
+            /** Format: date-time */
+            raised_at_event_time: string;
+            /** Format: date-time */
+            first_seen: string;
+            /** Format: date-time */
+            last_seen: string;
+            severity: components["schemas"]["Severity"];
+            score: number;
+            detector: string;
+            title: string;
+            reason: string;
+            suppression?: string;
+            also_in_first: boolean;
         };
         WebhookPage: {
             items: components["schemas"]["Webhook"][];
@@ -4671,6 +4865,145 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Usage"];
                 };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listBacktests: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BacktestList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    createBacktest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BacktestCreate"];
+            };
+        };
+        responses: {
+            /** @description Queued. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backtest"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getBacktest: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The backtest. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backtest"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteBacktest: {
+        parameters: {
+            query?: {
+                /** @description The tenant of the object, when the body does not name it. Only for roles with several tenants. */
+                tenant_id?: components["parameters"]["TenantIDDelete"];
+            };
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+            };
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TenantRef"];
+            };
+        };
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
