@@ -66,7 +66,7 @@ var rules = []rule{
 	{factor, set(unmakes + " skip"), set("mfa factor 2fa otp totp authenticator twofactor webauthn u2f sms"), nil},
 	{tamper, set(unmakes + " update"), set("log logging trail cloudtrail audit auditlog flowlog guardduty macie detector alarm siem syslog recorder monitoring monitor sink securityhub defender edr retention querylog querylogging eventselector"), set("login logon logout logoff blog catalog get list describe view read search export user member")},
 	{tamper, set("put update set"), set("eventselector eventselectors"), nil},
-	{credential, set(makes + " rotate reset"), set("key apikey accesskey token pat secret credential password passwd loginprofile certificate cert keypair publickey sshkey trustanchor anchor saml idp oauth"), set("get list describe view verify use login logon signin value")},
+	{credential, set(makes + " rotate reset"), set("key apikey accesskey token pat secret credential password passwd loginprofile certificate cert keypair publickey sshkey trustanchor anchor saml idp oauth"), set("get list describe view verify use value")},
 	{exposure, set("modify share put authorize open publish make update set create add enable change"), set("snapshot image ami ingress bucketpolicy bucketacl public sharelink anonymous external acl publicaccess publicaccessblock forwarding autoforward"), set("describe get list view docker")},
 	{exposure, set("delete remove disable"), set("publicaccessblock firewall waf"), nil},
 	{secret, set("get read view list reveal export decrypt describe batchget download show"), set("secret secretvalue passworddata parameter password credential keyvault vault recovery userdata privatekey instanceattribute"), set("policy reset change")},

@@ -8,7 +8,7 @@ func TestClassify(t *testing.T) {
 		"iam:CreateLoginProfile": credential, "rolesanywhere:CreateTrustAnchor": credential, "personal_access_token.create": credential,
 		"role.grant": grant, "iam:AttachUserPolicy": grant, "iam:AttachRolePolicy": grant, "iam:UpdateAssumeRolePolicy": grant, "org.update_member_role": grant,
 		"Add member to role": grant, "group.user_membership.add": grant, "user.account.privilege.grant": grant, "iam:CreateRole": grant,
-		"mfa.disable": factor, "user.mfa.factor.deactivate": factor, "iam:DeactivateMFADevice": factor, "org.disable_two_factor_requirement": -1,
+		"mfa.disable": factor, "user.mfa.factor.deactivate": factor, "iam:DeactivateMFADevice": factor, "org.disable_two_factor_requirement": factor,
 		"auditlog.disable": tamper, "cloudtrail:StopLogging": tamper, "cloudtrail:DeleteTrail": tamper, "cloudtrail:PutEventSelectors": tamper,
 		"route53resolver:DeleteResolverQueryLogConfig": tamper, "ec2:DeleteFlowLogs": tamper, "guardduty:DeleteDetector": tamper,
 		"ec2:ModifySnapshotAttribute": exposure, "ec2:ModifyImageAttribute": exposure, "ec2:AuthorizeSecurityGroupIngress": exposure, "s3:PutBucketPolicy": exposure,

@@ -8,6 +8,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/detectors/detect"
 	"github.com/tenantwatch/tenantwatch/detectors/failures"
 	"github.com/tenantwatch/tenantwatch/detectors/novelty"
+	"github.com/tenantwatch/tenantwatch/detectors/privilege"
 	"github.com/tenantwatch/tenantwatch/detectors/rate"
 	"github.com/tenantwatch/tenantwatch/detectors/silence"
 	"github.com/tenantwatch/tenantwatch/detectors/volume"
@@ -21,6 +22,7 @@ func Table() []detect.Detector {
 		failures.Detector{},
 		volume.Detector{},
 		silence.Detector{},
+		privilege.Detector{},
 	}
 }
 
