@@ -41,7 +41,8 @@ const (
 // tables classifies every table of the schema. One that is missing here fails
 // CheckCatalogue, and so does a grant that is.
 var tables = map[string]Table{
-	"tenants":          {PlatformTable, "the list of tenants itself", grants(rolePlatform, "insert", "select", "update")},
+	"tenants":          {PlatformTable, "the list of tenants itself", grants(rolePlatform, "delete", "insert", "select", "update")},
+	"purged_tenants":   {PlatformTable, "tenants that are gone, and the proof of what was removed", grants(rolePlatform, "insert", "select", "update")},
 	"operators":        {PlatformTable, "people of the operator", grants(rolePlatform, "delete", "insert", "select", "update")},
 	"operator_grants":  {PlatformTable, "which tenants an operator's person sees", grants(rolePlatform, "delete", "insert", "select")},
 	"operator_tokens":  {PlatformTable, "tokens of the operator's people", grants(rolePlatform, "insert", "select", "update")},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,6 +77,7 @@ type Core struct {
 	sealer  seal.Sealer
 	tenants *cache[string, tenantRow]
 	hub     *hub
+	changes *changeHub
 	metrics *metrics
 	server  ServerInfo
 	close   sync.Once
@@ -142,6 +144,7 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 		cfg: cfg, pool: pool, log: cfg.Logger, now: cfg.Now, sealer: sealer, metrics: m,
 		tenants: newCache[string, tenantRow](20_000, credentialTTL, cfg.Now),
 		hub:     newHub(),
+		changes: newChangeHub(),
 	}
 	c.Tenants = &Tenants{c}
 	if c.Identity, err = newIdentity(c); err != nil {
@@ -192,19 +195,24 @@ func (c *Core) check(ctx context.Context) error {
 		return fmt.Errorf("core: role %q is above row-level security (superuser, BYPASSRLS or owner of the tables): "+
 			"connect as tenantwatch_service", user)
 	}
-	want, err := schemaVersion()
+	want, err := schemaVersions()
 	if err != nil {
 		return err
 	}
-	var have int64
+	var have []int64
 	err = c.InPlatform(ctx, OpSchema, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `select coalesce(max(version_id), 0) from goose_db_version where is_applied`).Scan(&have)
+		return tx.QueryRow(ctx, `select coalesce(array_agg(distinct version_id), '{}') from goose_db_version where is_applied and version_id > 0`).Scan(&have)
 	})
 	if err != nil {
 		return fmt.Errorf("core: read the schema's version (has it been migrated?): %w", err)
 	}
-	if have != want {
-		return fmt.Errorf("core: the schema is at version %d, this program needs %d: run migrate", have, want)
+	for _, v := range want {
+		if !slices.Contains(have, v) {
+			return fmt.Errorf("core: the schema lacks version %d of those this program needs: run migrate", v)
+		}
+	}
+	if newest := slices.Max(append(have, 0)); newest > want[len(want)-1] {
+		return fmt.Errorf("core: the schema is at version %d, this program knows %d: use the newer program", newest, want[len(want)-1])
 	}
 	return nil
 }

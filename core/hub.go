@@ -104,8 +104,13 @@ const watchOverlap = 30 * time.Second
 func (c *Core) watchLoop(ctx context.Context) error {
 	t := time.NewTicker(c.cfg.Poll)
 	defer t.Stop()
-	var since time.Time // of the server's clock
+	var since, changed time.Time // of the server's clock
 	for {
+		if at, err := c.watchTenants(ctx, changed); err == nil {
+			changed = at.Add(-watchOverlap)
+		} else if ctx.Err() == nil {
+			c.log.Warn("look for changes of tenants", "error", err)
+		}
 		at, err := c.watch(ctx, since)
 		if err == nil {
 			since = at.Add(-watchOverlap)

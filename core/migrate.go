@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,21 +31,22 @@ func RolesSQL() string { return rolesSQL }
 // migrations are the numbered files.
 func migrations() (fs.FS, error) { return fs.Sub(schemaFiles, "schema") }
 
-// schemaVersion is the newest migration's number.
-func schemaVersion() (int64, error) {
+// schemaVersions are the numbers of the migrations, ascending.
+func schemaVersions() ([]int64, error) {
 	entries, err := schemaFiles.ReadDir("schema")
 	if err != nil {
-		return 0, fmt.Errorf("core: migrations: %w", err)
+		return nil, fmt.Errorf("core: migrations: %w", err)
 	}
-	var last int64
+	var all []int64
 	for _, e := range entries {
 		v, err := goose.NumericComponent(e.Name())
 		if err != nil {
-			return 0, fmt.Errorf("core: migrations: %w", err)
+			return nil, fmt.Errorf("core: migrations: %w", err)
 		}
-		last = max(last, v)
+		all = append(all, v)
 	}
-	return last, nil
+	slices.Sort(all)
+	return all, nil
 }
 
 // MigrateConfig is what Migrate needs.
@@ -103,7 +105,9 @@ func applyMigrations(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 		return fmt.Errorf("core: migrate: %w", err)
 	}
 	p, err := goose.NewProvider(goose.DialectPostgres, db, files,
-		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true),
+		// A number left free by one release may be filled by the next.
+		goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return fmt.Errorf("core: migrate: %w", err)
 	}

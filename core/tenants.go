@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,37 +16,69 @@ import (
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 )
 
-// TenantSettings are what a tenant can be set to.
-type TenantSettings struct {
-	AlertBudget   int    // alerts per UTC day, 0..10000; default 5
-	TimeZone      string // IANA name; default UTC
-	RetentionDays int    // 1..2557; default 365
-}
+// Settings are what a tenant can be set to.
+type Settings = tenant.Settings
+
+// SettingsPatch changes those settings that are not nil.
+type SettingsPatch = tenant.SettingsPatch
+
+// TenantState is where a tenant stands in its life.
+type TenantState string
+
+// The states.
+const (
+	TenantActive    TenantState = "active"
+	TenantSuspended TenantState = "suspended" // nothing in, read by the platform's administrators only
+	TenantDeleting  TenantState = "deleting"  // as suspended, and purged at DeleteAfter
+)
 
 // Tenant is one tenant as it stands.
 type Tenant struct {
-	ID        tenant.ID
-	Name      string
-	Suspended bool
-	Placement string // pooled or dedicated
-	Settings  TenantSettings
-	Version   int // counts changes, for If-Match
-	CreatedAt time.Time
+	ID          tenant.ID
+	Name        string
+	State       TenantState
+	Reason      string    // of the state, for people; may be empty
+	DeleteAfter time.Time // when it is purged; zero unless deleting
+	Placement   string    // pooled or dedicated
+	Settings    Settings
+	Version     int // counts changes, for If-Match
+	CreatedAt   time.Time
 }
+
+// Suspended reports whether the tenant takes nothing in.
+func (t Tenant) Suspended() bool { return t.State != TenantActive }
 
 // Tenants is the list of tenants.
 type Tenants struct{ c *Core }
 
-const tenantColumns = `slug, name, status = 'suspended', placement, alert_budget, time_zone, retention_days, version, created_at`
+const tenantColumns = `slug, name, status, state_reason, delete_after, placement, alert_budget, time_zone, retention_days, settings, version, created_at`
+
+// storedSettings are the settings without a column of their own.
+type storedSettings struct {
+	Calendar tenant.Calendar  `json:"calendar"`
+	Quotas   tenant.Quotas    `json:"quotas"`
+	Region   string           `json:"region"`
+	Networks []tenant.Network `json:"networks"`
+}
 
 func scanTenant(row pgx.CollectableRow) (Tenant, error) {
-	var t Tenant
+	t := Tenant{Settings: tenant.DefaultSettings()}
 	var slug string
-	err := row.Scan(&slug, &t.Name, &t.Suspended, &t.Placement, &t.Settings.AlertBudget, &t.Settings.TimeZone,
-		&t.Settings.RetentionDays, &t.Version, &t.CreatedAt)
+	var until *time.Time
+	var doc []byte
+	err := row.Scan(&slug, &t.Name, &t.State, &t.Reason, &until, &t.Placement, &t.Settings.AlertBudget, &t.Settings.TimeZone,
+		&t.Settings.RetentionDays, &doc, &t.Version, &t.CreatedAt)
 	if err != nil {
 		return Tenant{}, err
 	}
+	if until != nil {
+		t.DeleteAfter = *until
+	}
+	rest := storedSettings{t.Settings.Calendar, t.Settings.Quotas, t.Settings.Region, t.Settings.Networks}
+	if err := json.Unmarshal(doc, &rest); err != nil {
+		return Tenant{}, fmt.Errorf("settings of %s: %w", slug, err)
+	}
+	t.Settings.Calendar, t.Settings.Quotas, t.Settings.Region, t.Settings.Networks = rest.Calendar, rest.Quotas, rest.Region, rest.Networks
 	t.ID, err = tenant.Parse(slug)
 	return t, err
 }
@@ -56,20 +89,6 @@ func checkName(name string) (string, error) {
 		return "", invalid("a name has 1 to 200 characters and no control characters")
 	}
 	return name, nil
-}
-
-// checkSettings validates what a caller asks for.
-func checkSettings(s TenantSettings) error {
-	if s.AlertBudget < 0 || s.AlertBudget > 10_000 {
-		return invalid("alert budget %d: want 0 to 10000 a day", s.AlertBudget)
-	}
-	if s.RetentionDays < 1 || s.RetentionDays > 2557 {
-		return invalid("retention of %d days: want 1 to 2557", s.RetentionDays)
-	}
-	if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "" || s.TimeZone == "Local" {
-		return invalid("time zone %q: want an IANA name such as Europe/Berlin", s.TimeZone)
-	}
-	return nil
 }
 
 // Create adds a tenant; an empty name is its slug. ErrExists when the slug is
@@ -94,6 +113,13 @@ func (t *Tenants) Create(ctx context.Context, by access.Actor, id tenant.ID, nam
 	}
 	var out Tenant
 	err = t.c.InPlatform(ctx, OpTenants, func(tx pgx.Tx) error {
+		var gone bool // a slug is for ever: what is old and bears it must not become somebody else's
+		if err := tx.QueryRow(ctx, `select exists (select from purged_tenants where slug = $1)`, id.String()).Scan(&gone); err != nil {
+			return err
+		}
+		if gone {
+			return fmt.Errorf("%w: it belonged to a tenant that was deleted, and ids are never given twice", ErrExists)
+		}
 		rows, err := tx.Query(ctx, `insert into tenants (id, slug, name) values ($1, $2, $3) returning `+tenantColumns, uid.String(), id.String(), name)
 		if err != nil {
 			return err
@@ -176,41 +202,33 @@ func (t *Tenants) Rename(ctx context.Context, by access.Actor, id tenant.ID, nam
 	if err != nil {
 		return Tenant{}, err
 	}
-	return t.update(ctx, by, id, version, "tenant.rename", `name = $3`, name)
+	return t.update(ctx, by, id, version, change{action: "tenant.rename", set: `name = $3`, args: []any{name}, detail: map[string]any{"name": name}})
 }
 
-// SetSettings replaces the settings.
-func (t *Tenants) SetSettings(ctx context.Context, by access.Actor, id tenant.ID, s TenantSettings, version int) (Tenant, error) {
-	if err := checkSettings(s); err != nil {
-		return Tenant{}, err
-	}
-	return t.update(ctx, by, id, version, "tenant.settings", `alert_budget = $3, time_zone = $4, retention_days = $5`,
-		s.AlertBudget, s.TimeZone, s.RetentionDays)
+// change is one change of a tenant's row.
+type change struct {
+	action string         // as the trail says it
+	set    string         // of the update; its parameters begin at $3
+	args   []any          // their values
+	when   string         // condition on the row besides; empty: none
+	detail map[string]any // for the trail
 }
 
-// Suspend lets nothing in any more: no writes, no keys, no sign-ins.
-func (t *Tenants) Suspend(ctx context.Context, by access.Actor, id tenant.ID) (Tenant, error) {
-	return t.update(ctx, by, id, 0, "tenant.suspend", `status = 'suspended'`)
-}
-
-// Resume undoes Suspend.
-func (t *Tenants) Resume(ctx context.Context, by access.Actor, id tenant.ID) (Tenant, error) {
-	return t.update(ctx, by, id, 0, "tenant.resume", `status = 'active'`)
-}
-
-func (t *Tenants) update(ctx context.Context, by access.Actor, id tenant.ID, version int, action, set string, args ...any) (Tenant, error) {
+func (t *Tenants) update(ctx context.Context, by access.Actor, id tenant.ID, version int, ch change) (out Tenant, err error) {
 	if id.IsZero() {
 		return Tenant{}, tenant.ErrZero
 	}
-	var out Tenant
-	err := t.c.InPlatform(ctx, OpTenants, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `update tenants set `+set+`, version = version + 1, updated_at = now()
-			where slug = $1 and ($2 = 0 or version = $2) returning `+tenantColumns, append([]any{id.String(), version}, args...)...)
+	if ch.when == "" {
+		ch.when = "true"
+	}
+	err = t.c.InPlatform(ctx, OpTenants, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `update tenants set `+ch.set+`, version = version + 1, updated_at = clock_timestamp()
+			where slug = $1 and ($2 = 0 or version = $2) and (`+ch.when+`) returning `+tenantColumns, append([]any{id.String(), version}, ch.args...)...)
 		if err != nil {
 			return err
 		}
 		out, err = pgx.CollectExactlyOneRow(rows, scanTenant)
-		if errors.Is(err, pgx.ErrNoRows) && version != 0 {
+		if errors.Is(err, pgx.ErrNoRows) && (version != 0 || ch.when != "true") {
 			var there bool
 			if err := tx.QueryRow(ctx, `select exists (select from tenants where slug = $1)`, id.String()).Scan(&there); err != nil {
 				return err
@@ -222,13 +240,16 @@ func (t *Tenants) update(ctx context.Context, by access.Actor, id tenant.ID, ver
 		if err != nil {
 			return err
 		}
-		if err := auditOf(ctx, tx, id, by, action, id.String(), nil); err != nil {
+		if err := auditOf(ctx, tx, id, by, ch.action, id.String(), ch.detail); err != nil {
 			return err
 		}
-		return operatorAudit(ctx, tx, by, action, id.String(), nil)
+		return operatorAudit(ctx, tx, by, ch.action, id.String(), ch.detail)
 	})
 	t.c.forget(id)
-	return out, wrap(err, "%s %s", action, id)
+	if err == nil {
+		t.c.changes.announce(id, out.Version)
+	}
+	return out, wrap(err, "%s %s", ch.action, id)
 }
 
 // forget drops what is remembered of a tenant that has changed: its row, its

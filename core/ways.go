@@ -154,7 +154,7 @@ func (c *Core) resolveAll(ctx context.Context, ids []tenant.ID) ([]tenantRow, er
 	read := c.now()
 	found := make(map[string]tenantRow, len(missing))
 	err := c.InPlatform(ctx, OpTenants, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select slug, id::text, status = 'suspended' from tenants where slug = any($1)`, missing)
+		rows, err := tx.Query(ctx, `select slug, id::text, status <> 'active' from tenants where slug = any($1)`, missing)
 		if err != nil {
 			return err
 		}
