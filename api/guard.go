@@ -153,7 +153,7 @@ func (s *Server) admit(c *gin.Context, k *call, op *operation) error {
 	if err != nil {
 		return err
 	}
-	if err := s.tenants(k, c.Request.Method, c.Request.URL.Query(), body); err != nil {
+	if err := s.tenants(k, c.Request.Method, c.Param("id"), c.Request.URL.Query(), body); err != nil {
 		return err
 	}
 	if s.unverified { // tests only, as unguarded
@@ -263,7 +263,7 @@ func (s *Server) sameSite(c *gin.Context) error {
 }
 
 // tenants decides which tenants the operation may touch, by its mode.
-func (s *Server) tenants(k *call, method string, query url.Values, body *string) error {
+func (s *Server) tenants(k *call, method, object string, query url.Values, body *string) error {
 	p := k.principal
 	var named string
 	given := query.Has("tenant_id")
@@ -276,6 +276,9 @@ func (s *Server) tenants(k *call, method string, query url.Values, body *string)
 		}
 		named, given = *body, true
 	}
+	if k.route.Tenancy == TenancyPath {
+		named = object
+	}
 	if s.unguarded != nil { // tests only: the negative control of the isolation matrix
 		k.scope, k.one = s.unguarded, p.Tenant
 		if id, err := tenant.Parse(named); err == nil {
@@ -283,7 +286,7 @@ func (s *Server) tenants(k *call, method string, query url.Values, body *string)
 		}
 		return nil
 	}
-	if p.Single() {
+	if p.Single() && k.route.Tenancy != TenancyPath {
 		if given {
 			return newProblem(kindTenantGiven, "Your credential belongs to one tenant: leave tenant_id out.")
 		}
@@ -291,6 +294,8 @@ func (s *Server) tenants(k *call, method string, query url.Values, body *string)
 		return nil
 	}
 	switch {
+	case k.route.Tenancy == TenancyPath:
+		// As for any role: what follows looks the name up in the set.
 	case k.route.Tenancy == TenancyNone, k.route.Tenancy == TenancyPlatform:
 		return nil
 	case !given && k.route.Tenancy == TenancyPeople:

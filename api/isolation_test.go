@@ -31,19 +31,22 @@ var (
 		"resetUser":      `{%s}`,
 		"rotateKey":      `{%s}`,
 		"createTenant":   `{"id":"fresh","name":"Fresh"%s}`,
-		"createKey":      `{"name":"k","kind":"ingest"%s}`,
-		"createWebhook":  `{"url":"https://siem.example/x"%s}`,
-		"triageAlert":    `{"status":"in_progress"%s}`,
-		"deleteKey":      `{%s}`,
-		"deleteWebhook":  `{%s}`,
-		"createSearch":   `{"name":"s","query":"action:login"%s}`,
-		"updateSearch":   `{"shared":true%s}`,
-		"createBacktest": `{"from":"2026-03-01T00:00:00Z","to":"2026-03-02T00:00:00Z","variants":[{"budget":1}]%s}`,
-		"deleteBacktest": `{%s}`,
-		"deleteSearch":   `{%s}`,
-		"createExport":   `{"format":"csv"%s}`,
-		"deleteExport":   `{%s}`,
-		"createSession":  `{"email":"auditor@x","password":"right"}`,
+		"renameTenant":   `{"name":"Renamed"}`,
+		"suspendTenant":  `{}`, "resumeTenant": `{}`, "restoreTenant": `{}`,
+		"updateTenantSettings": `{"alert_budget":5}`,
+		"createKey":            `{"name":"k","kind":"ingest"%s}`,
+		"createWebhook":        `{"url":"https://siem.example/x"%s}`,
+		"triageAlert":          `{"status":"in_progress"%s}`,
+		"deleteKey":            `{%s}`,
+		"deleteWebhook":        `{%s}`,
+		"createSearch":         `{"name":"s","query":"action:login"%s}`,
+		"updateSearch":         `{"shared":true%s}`,
+		"createBacktest":       `{"from":"2026-03-01T00:00:00Z","to":"2026-03-02T00:00:00Z","variants":[{"budget":1}]%s}`,
+		"deleteBacktest":       `{%s}`,
+		"deleteSearch":         `{%s}`,
+		"createExport":         `{"format":"csv"%s}`,
+		"deleteExport":         `{%s}`,
+		"createSession":        `{"email":"auditor@x","password":"right"}`,
 	}
 )
 
@@ -51,6 +54,9 @@ var (
 // query and in the body where they are given.
 func shot(r Route, who, object, inQuery, inBody string) ask {
 	q := needsQuery[r.Operation]
+	if r.Tenancy == TenancyPath { // the object is the tenant itself
+		object = map[string]string{alphaID: "alpha", betaID: "beta", noID: "nobody"}[object]
+	}
 	if inQuery != "" {
 		q = strings.Trim(q+"&tenant_id="+inQuery, "&")
 	}
@@ -156,7 +162,7 @@ func TestIsolation(t *testing.T) {
 			for _, id := range []string{"alpha", "beta", "nobody"} {
 				named := fire(betaID, id, "")
 				switch {
-				case p.Single(), r.Tenancy == TenancyNone, r.Tenancy == TenancyPlatform, r.Tenancy == TenancyWrite && r.Method != http.MethodDelete:
+				case p.Single(), r.Tenancy == TenancyNone, r.Tenancy == TenancyPlatform, r.Tenancy == TenancyPath, r.Tenancy == TenancyWrite && r.Method != http.MethodDelete:
 					want(named, http.StatusBadRequest, "tenant_id="+id+" in the query")
 				case id != "alpha":
 					want(named, http.StatusNotFound, "tenant_id="+id+" in the query")
@@ -230,7 +236,11 @@ func TestIsolationWouldBeSeen(t *testing.T) {
 			w := newWorld()
 			s := w.server(t)
 			s.unguarded, s.unverified = []tenant.ID{alpha, beta}, true
-			rec := shot(r, who, betaID, "beta", "").once(t, s)
+			inQuery := "beta"
+			if r.Tenancy == TenancyPath {
+				inQuery = ""
+			}
+			rec := shot(r, who, betaID, inQuery, "").once(t, s)
 			seen = seen || shows(rec.Body.String())
 		}
 		if !seen && r.Operation != "streamAlerts" { // its messages name ids alone; see TestStream

@@ -26,6 +26,8 @@ const (
 	// TenancyWrite: changes one tenant; tenant_id in the body is required
 	// unless the credential is single. DELETE also takes it in the query.
 	TenancyWrite Tenancy = "write"
+	// TenancyPath: is about the one tenant that the path names by its slug.
+	TenancyPath Tenancy = "path"
 	// TenancyPeople: is about the people of the tenant that is named, in the
 	// query of a read and in the body of a write, or about the operator's own
 	// when none is.
@@ -122,6 +124,14 @@ var routes = []route{
 
 	{Route{Method: http.MethodGet, Path: "/api/v1/tenants", Operation: "listTenants", Permission: access.TenantsRead, Tenancy: TenancySet}, (*wrapper).ListTenants},
 	{Route{Method: http.MethodPost, Path: "/api/v1/tenants", Operation: "createTenant", Permission: access.TenantsManage, Tenancy: TenancyPlatform}, (*wrapper).CreateTenant},
+	{Route{Method: http.MethodGet, Path: "/api/v1/tenants/{id}", Operation: "getTenant", Permission: access.TenantsRead, Tenancy: TenancyPath}, (*wrapper).GetTenant},
+	{Route{Method: http.MethodPatch, Path: "/api/v1/tenants/{id}", Operation: "renameTenant", Permission: access.TenantsManage, Tenancy: TenancyPath}, (*wrapper).RenameTenant},
+	{Route{Method: http.MethodDelete, Path: "/api/v1/tenants/{id}", Operation: "deleteTenant", Permission: access.TenantsManage, Tenancy: TenancyPath}, (*wrapper).DeleteTenant},
+	{Route{Method: http.MethodPost, Path: "/api/v1/tenants/{id}/suspend", Operation: "suspendTenant", Permission: access.TenantsManage, Tenancy: TenancyPath}, (*wrapper).SuspendTenant},
+	{Route{Method: http.MethodPost, Path: "/api/v1/tenants/{id}/resume", Operation: "resumeTenant", Permission: access.TenantsManage, Tenancy: TenancyPath}, (*wrapper).ResumeTenant},
+	{Route{Method: http.MethodPost, Path: "/api/v1/tenants/{id}/restore", Operation: "restoreTenant", Permission: access.TenantsManage, Tenancy: TenancyPath}, (*wrapper).RestoreTenant},
+	{Route{Method: http.MethodGet, Path: "/api/v1/tenants/{id}/settings", Operation: "getTenantSettings", Permission: access.TenantsRead, Tenancy: TenancyPath}, (*wrapper).GetTenantSettings},
+	{Route{Method: http.MethodPatch, Path: "/api/v1/tenants/{id}/settings", Operation: "updateTenantSettings", Permission: access.SettingsManage, Tenancy: TenancyPath}, (*wrapper).UpdateTenantSettings},
 	{Route{Method: http.MethodGet, Path: "/api/v1/keys", Operation: "listKeys", Permission: access.KeysRead, Tenancy: TenancySet}, (*wrapper).ListKeys},
 	{Route{Method: http.MethodPost, Path: "/api/v1/keys", Operation: "createKey", Permission: access.KeysManage, Tenancy: TenancyWrite}, (*wrapper).CreateKey},
 	{Route{Method: http.MethodDelete, Path: "/api/v1/keys/{id}", Operation: "deleteKey", Permission: access.KeysManage, Tenancy: TenancyWrite}, (*wrapper).DeleteKey},

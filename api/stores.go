@@ -243,9 +243,15 @@ type Findings interface {
 
 // TenantInfo is one tenant.
 type TenantInfo struct {
-	ID        tenant.ID
-	Name      string
-	CreatedAt time.Time
+	ID          tenant.ID
+	Name        string
+	State       string // active, suspended or deleting
+	Reason      string // of the state
+	DeleteAfter time.Time
+	Placement   string // pooled or dedicated
+	Settings    tenant.Settings
+	Version     int // counts changes
+	CreatedAt   time.Time
 }
 
 // Tenants is the list of tenants.
@@ -253,6 +259,14 @@ type Tenants interface {
 	// List reads those of the ids that exist.
 	List(ctx context.Context, ids []tenant.ID) ([]TenantInfo, error)
 	Create(ctx context.Context, by access.Actor, id tenant.ID, name string) (TenantInfo, error)
+	// Rename and UpdateSettings take the version that was read; 0 is whatever
+	// there is. ErrConflict when it is another by now.
+	Rename(ctx context.Context, by access.Actor, id tenant.ID, name string, version int) (TenantInfo, error)
+	UpdateSettings(ctx context.Context, by access.Actor, id tenant.ID, patch tenant.SettingsPatch, version int) (TenantInfo, error)
+	Suspend(ctx context.Context, by access.Actor, id tenant.ID, reason string) (TenantInfo, error)
+	Resume(ctx context.Context, by access.Actor, id tenant.ID) (TenantInfo, error)
+	Delete(ctx context.Context, by access.Actor, id tenant.ID, grace time.Duration, reason string) (TenantInfo, error)
+	Restore(ctx context.Context, by access.Actor, id tenant.ID) (TenantInfo, error)
 }
 
 // KeyInfo is a key without its secret; revoked ones are not listed.

@@ -339,8 +339,56 @@ func (w *worldTenants) Create(_ context.Context, _ access.Actor, id tenant.ID, n
 	if _, ok := w.tenants[id]; ok {
 		return TenantInfo{}, fmt.Errorf("tenant %s: %w", id, ErrExists)
 	}
-	w.tenants[id] = TenantInfo{id, name, w.now}
+	w.tenants[id] = TenantInfo{ID: id, Name: name, State: "active", Placement: "pooled", Settings: tenant.DefaultSettings(), Version: 1, CreatedAt: w.now}
 	return w.tenants[id], nil
+}
+
+// change applies one to a tenant as the store does, versions included.
+func (w *worldTenants) change(id tenant.ID, version int, f func(*TenantInfo) error) (TenantInfo, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls++
+	t, ok := w.tenants[id]
+	if !ok {
+		return t, fmt.Errorf("tenant %s: %w", id, ErrNotFound)
+	}
+	if version != 0 && version != t.Version {
+		return t, fmt.Errorf("tenant %s: %w", id, ErrConflict)
+	}
+	if err := f(&t); err != nil {
+		return t, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	t.Version++
+	w.tenants[id] = t
+	return t, nil
+}
+
+func (w *worldTenants) Rename(_ context.Context, _ access.Actor, id tenant.ID, name string, version int) (TenantInfo, error) {
+	return w.change(id, version, func(t *TenantInfo) error { t.Name = name; return nil })
+}
+
+func (w *worldTenants) UpdateSettings(_ context.Context, _ access.Actor, id tenant.ID, p tenant.SettingsPatch, version int) (TenantInfo, error) {
+	return w.change(id, version, func(t *TenantInfo) (err error) { t.Settings, err = t.Settings.Apply(p); return err })
+}
+
+func (w *worldTenants) state(id tenant.ID, state, reason string, until time.Time) (TenantInfo, error) {
+	return w.change(id, 0, func(t *TenantInfo) error { t.State, t.Reason, t.DeleteAfter = state, reason, until; return nil })
+}
+
+func (w *worldTenants) Suspend(_ context.Context, _ access.Actor, id tenant.ID, reason string) (TenantInfo, error) {
+	return w.state(id, "suspended", reason, time.Time{})
+}
+
+func (w *worldTenants) Resume(_ context.Context, _ access.Actor, id tenant.ID) (TenantInfo, error) {
+	return w.state(id, "active", "", time.Time{})
+}
+
+func (w *worldTenants) Delete(_ context.Context, _ access.Actor, id tenant.ID, grace time.Duration, reason string) (TenantInfo, error) {
+	return w.state(id, "deleting", reason, w.now.Add(grace))
+}
+
+func (w *worldTenants) Restore(_ context.Context, _ access.Actor, id tenant.ID) (TenantInfo, error) {
+	return w.state(id, "active", "", time.Time{})
 }
 
 type worldKeys world

@@ -9,7 +9,15 @@ import (
 )
 
 func tenantView(t TenantInfo) rest.Tenant {
-	return rest.Tenant{Id: t.ID.String(), Name: t.Name, CreatedAt: t.CreatedAt.UTC()}
+	v := rest.Tenant{Id: t.ID.String(), Name: t.Name, CreatedAt: t.CreatedAt.UTC(), Status: rest.TenantStatus(t.State), Placement: rest.TenantPlacement(t.Placement)}
+	if t.Reason != "" {
+		v.StatusReason = &t.Reason
+	}
+	if !t.DeleteAfter.IsZero() {
+		at := t.DeleteAfter.UTC()
+		v.DeleteAfter = &at
+	}
+	return v
 }
 
 // ListTenants pages through the tenants of the set.

@@ -76,7 +76,7 @@ func newWorld() *world {
 	for i, object := range []string{alphaID, betaID} {
 		id := []tenant.ID{alpha, beta}[i]
 		canary := "CANARY-" + id.String()
-		w.tenants[id] = TenantInfo{ID: id, Name: canary, CreatedAt: day}
+		w.tenants[id] = TenantInfo{ID: id, Name: canary, State: "active", Placement: "pooled", Settings: tenant.DefaultSettings(), Version: 1, CreatedAt: day}
 		for i := range 3 {
 			w.events[id] = append(w.events[id], event.Event{Tenant: id, ID: fmt.Sprintf("%s-%d", canary, i), Time: day.Add(time.Duration(i) * time.Second).UnixNano(),
 				IngestedAt: day.UnixNano(), Action: "login", Actor: canary, Outcome: event.OutcomeFailure, Count: 1, Source: canary, Raw: "=" + canary,

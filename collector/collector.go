@@ -64,6 +64,9 @@ func DeliverTo(ctx context.Context, s Sink, d Delivery) (Place, error) {
 // ErrUnauthorized is a Keys' answer to a bearer that is no ingest key.
 var ErrUnauthorized = errors.New("collector: not a valid ingest key")
 
+// ErrSuspended is a Keys' answer to the key of a tenant that takes nothing in.
+var ErrSuspended = errors.New("collector: the tenant is suspended")
+
 // IngestKey is a resolved credential.
 type IngestKey struct {
 	Tenant   tenant.ID
@@ -87,7 +90,7 @@ type Meter interface {
 // Keys resolves ingest keys.
 type Keys interface {
 	// ResolveIngestKey returns the key a bearer token stands for, or an error
-	// that is ErrUnauthorized when there is none. Other errors mean that it
+	// that is ErrUnauthorized when there is none, or ErrSuspended. Other errors mean that it
 	// cannot be known now.
 	ResolveIngestKey(ctx context.Context, bearer string) (IngestKey, error)
 }

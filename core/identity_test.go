@@ -290,7 +290,7 @@ func TestOperatorsSeeWhatIsGranted(t *testing.T) {
 	if err := c.Identity.Grant(ctx, tests, ana.ID, tenant.MustParse("nowhere")); !errors.Is(err, core.ErrNotFound) {
 		t.Errorf("a grant of a missing tenant: %v", err)
 	}
-	if _, err := c.Tenants.Suspend(ctx, tests, gamma); err != nil {
+	if _, err := c.Tenants.Suspend(ctx, tests, gamma, ""); err != nil {
 		t.Fatal(err)
 	}
 	f("ana@soc.example", beta)

@@ -289,7 +289,7 @@ func (k *Keys) RevokeOperatorToken(ctx context.Context, by access.Actor, tokenID
 }
 
 // ResolveIngestKey says which tenant a bearer may push for. ErrUnauthorized for
-// anything but a standing ingest key of an active tenant.
+// anything but a standing ingest key, ErrSuspended for one of a tenant that is.
 func (k *Keys) ResolveIngestKey(ctx context.Context, bearer string) (IngestKey, error) {
 	r, err := k.resolve(ctx, bearer, ingestPrefix)
 	if err != nil {
@@ -340,6 +340,7 @@ func (k *Keys) look(ctx context.Context, id, prefix string, hash []byte, now tim
 	err := k.c.InPlatform(ctx, OpResolveKey, func(tx pgx.Tx) error {
 		var stored []byte
 		var expires *time.Time
+		var suspended bool
 		if prefix == operatorPrefix {
 			var operatorID string
 			p.Kind = access.KindOperatorToken
@@ -360,10 +361,10 @@ func (k *Keys) look(ctx context.Context, id, prefix string, hash []byte, now tim
 			}
 			p.Kind = kind
 			var slug string
-			err := tx.QueryRow(ctx, `select k.secret_hash, k.expires_at, k.name, k.role, k.scopes, t.slug from api_keys k
+			err := tx.QueryRow(ctx, `select k.secret_hash, k.expires_at, k.name, k.role, k.scopes, t.slug, t.status <> 'active' from api_keys k
 				join tenants t on t.id = k.tenant_id
-				where k.id = $1 and k.kind = $2 and k.revoked_at is null and t.status = 'active'`, id, string(want)).
-				Scan(&stored, &expires, &p.Name, &p.Role, &p.Scopes, &slug)
+				where k.id = $1 and k.kind = $2 and k.revoked_at is null`, id, string(want)).
+				Scan(&stored, &expires, &p.Name, &p.Role, &p.Scopes, &slug, &suspended)
 			if err == nil {
 				p.Tenant, err = tenant.Parse(slug)
 			}
@@ -375,6 +376,9 @@ func (k *Keys) look(ctx context.Context, id, prefix string, hash []byte, now tim
 		r.expires = orZero(expires)
 		if subtle.ConstantTimeCompare(stored, hash) != 1 || expires != nil && !now.Before(*expires) {
 			return ErrUnauthorized
+		}
+		if suspended { // said to the one who holds the secret, and to nobody else
+			return fmt.Errorf("tenant %s: %w", p.Tenant, ErrSuspended)
 		}
 		return nil
 	})

@@ -157,7 +157,7 @@ func TestExternal(t *testing.T) {
 	if p, err := c.Identity.Machine(ctx, "ci:deploy", acme, access.TenantAuditor); err != nil || p.Tenant != acme || !p.Single() {
 		t.Errorf("a machine: %+v, %v", p, err)
 	}
-	if _, err := c.Tenants.Suspend(ctx, tests, acme); err != nil {
+	if _, err := c.Tenants.Suspend(ctx, tests, acme, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Identity.Machine(ctx, "ci:deploy", acme, access.TenantAuditor); !errors.Is(err, core.ErrUnauthorized) {

@@ -2,7 +2,10 @@ package core_test
 
 import (
 	"errors"
+	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -31,7 +34,7 @@ func TestTenants(t *testing.T) {
 	c, _ := server.Open(t, nil)
 	ctx := t.Context()
 	got, err := c.Tenants.Create(ctx, tests, acme, "Acme Ltd")
-	if err != nil || got.ID != acme || got.Name != "Acme Ltd" || got.Version != 1 || got.Settings != (core.TenantSettings{AlertBudget: 5, TimeZone: "UTC", RetentionDays: 365}) {
+	if err != nil || got.ID != acme || got.Name != "Acme Ltd" || got.Version != 1 || !reflect.DeepEqual(got.Settings, tenant.DefaultSettings()) || got.State != core.TenantActive {
 		t.Fatalf("create: %+v, %v", got, err)
 	}
 	if _, err := c.Tenants.Create(ctx, tests, acme, ""); !errors.Is(err, core.ErrExists) {
@@ -52,14 +55,83 @@ func TestTenants(t *testing.T) {
 	if _, err := c.Tenants.Rename(ctx, tests, beta, "Nobody", 1); !errors.Is(err, core.ErrNotFound) {
 		t.Fatalf("rename of a missing one: %v", err)
 	}
-	want := core.TenantSettings{AlertBudget: 9, TimeZone: "Europe/Berlin", RetentionDays: 30}
-	if got, err = c.Tenants.SetSettings(ctx, tests, acme, want, 0); err != nil || got.Settings != want {
-		t.Fatalf("settings: %+v, %v", got, err)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestTenantSettings(t *testing.T) {
+	t.Parallel()
+	c, _ := server.Open(t, nil)
+	ctx := t.Context()
+	makeTenants(t, c, acme)
+	patch := core.SettingsPatch{AlertBudget: ptr(9), TimeZone: ptr("Europe/Berlin"), RetentionDays: ptr(30), Region: ptr("eu-central"),
+		Calendar: &tenant.CalendarPatch{Holidays: &[]tenant.Holiday{{Date: "2026-12-26", Name: "Boxing day"}, {Date: "2026-12-25"}}},
+		Quotas:   &tenant.QuotasPatch{EventsPerSecond: ptr(500)},
+		Networks: &[]tenant.NetworkText{{Name: "HQ", Prefix: "203.0.113.0/24", Kind: "office"}, {Name: "HQ", Prefix: "2001:db8::1", Kind: "vpn"}}}
+	got, err := c.Tenants.UpdateSettings(ctx, tests, acme, patch, 1)
+	if err != nil || got.Version != 2 {
+		t.Fatalf("%+v, %v", got, err)
 	}
-	for _, s := range []core.TenantSettings{{-1, "UTC", 1}, {1, "Mars/Base", 1}, {1, "Local", 1}, {1, "UTC", 0}, {1, "UTC", 2558}} {
-		if _, err := c.Tenants.SetSettings(ctx, tests, acme, s, 0); !errors.Is(err, core.ErrInvalid) {
-			t.Errorf("settings %+v: %v", s, err)
+	read, version, err := c.Tenants.Settings(ctx, acme)
+	if err != nil || version != 2 || !reflect.DeepEqual(read, got.Settings) {
+		t.Fatalf("read %+v, version %d, %v; written %+v", read, version, err, got.Settings)
+	}
+	if read.AlertBudget != 9 || read.TimeZone != "Europe/Berlin" || read.RetentionDays != 30 || read.Region != "eu-central" || read.Quotas.EventsPerSecond != 500 ||
+		len(read.Networks) != 2 || read.Networks[1].Prefix.Bits() != 128 || read.Calendar.Holidays[0].Date != "2026-12-25" || read.Calendar.WorkFrom != "08:00" {
+		t.Errorf("settings %+v", read)
+	}
+	if _, err := c.Tenants.UpdateSettings(ctx, tests, acme, core.SettingsPatch{AlertBudget: ptr(1)}, 1); !errors.Is(err, core.ErrConflict) {
+		t.Errorf("over a version that is gone: %v", err)
+	}
+	if got, err := c.Tenants.UpdateSettings(ctx, tests, acme, core.SettingsPatch{AlertBudget: ptr(1)}, 0); err != nil || got.Settings.AlertBudget != 1 || got.Settings.RetentionDays != 30 {
+		t.Errorf("one of them, whatever there is: %+v, %v", got, err)
+	}
+	for name, bad := range map[string]core.SettingsPatch{
+		"retention_days": {RetentionDays: ptr(0)}, "2557": {RetentionDays: ptr(2558)}, "alert_budget": {AlertBudget: ptr(-1)}, "IANA": {TimeZone: ptr("Mars/Base")},
+		"time_zone": {TimeZone: ptr("Local")}, "region": {Region: ptr("EU Central")}, "work_to": {Calendar: &tenant.CalendarPatch{WorkTo: ptr("07:00")}},
+		"work_days": {Calendar: &tenant.CalendarPatch{WorkDays: &[]string{"mon", "mon"}}}, "2026-12-25": {Calendar: &tenant.CalendarPatch{Holidays: &[]tenant.Holiday{{Date: "25.12.2026"}}}},
+		"events_per_day": {Quotas: &tenant.QuotasPatch{EventsPerDay: ptr(int64(-1))}}, "write 203.0.113.0/24": {Networks: &[]tenant.NetworkText{{Name: "x", Prefix: "203.0.113.7/24", Kind: "office"}}},
+		"every address": {Networks: &[]tenant.NetworkText{{Name: "x", Prefix: "0.0.0.0/0", Kind: "office"}}}, "kind": {Networks: &[]tenant.NetworkText{{Name: "x", Prefix: "10.0.0.0/8", Kind: "home"}}},
+	} {
+		if _, err := c.Tenants.UpdateSettings(ctx, tests, acme, bad, 0); !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestTenantLife(t *testing.T) {
+	t.Parallel()
+	clk := &clock{t: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+	c, _ := server.Open(t, func(cfg *core.Config) { cfg.Now = clk.now })
+	ctx := t.Context()
+	makeTenants(t, c, acme, beta)
+	changes := c.Tenants.Changes(ctx)
+	got, err := c.Tenants.Delete(ctx, tests, acme, 48*time.Hour, "contract ended")
+	if err != nil || got.State != core.TenantDeleting || got.Reason != "contract ended" || !got.DeleteAfter.Equal(clk.now().Add(48*time.Hour)) {
+		t.Fatalf("delete: %+v, %v", got, err)
+	}
+	if ch := <-changes; ch.Tenant != acme || ch.Version != got.Version {
+		t.Errorf("announced %+v", ch)
+	}
+	if err := c.InTenant(ctx, acme, func(pgx.Tx) error { return nil }); !errors.Is(err, core.ErrSuspended) {
+		t.Errorf("a write into a tenant on its way out: %v", err)
+	}
+	for name, call := range map[string]func() (core.Tenant, error){
+		"suspend": func() (core.Tenant, error) { return c.Tenants.Suspend(ctx, tests, acme, "") },
+		"resume":  func() (core.Tenant, error) { return c.Tenants.Resume(ctx, tests, acme) },
+		"delete":  func() (core.Tenant, error) { return c.Tenants.Delete(ctx, tests, acme, 0, "") },
+		"restore": func() (core.Tenant, error) { return c.Tenants.Restore(ctx, tests, beta) },
+		"grace":   func() (core.Tenant, error) { return c.Tenants.Delete(ctx, tests, beta, -time.Hour, "") },
+	} {
+		if _, err := call(); !errors.Is(err, core.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got, err = c.Tenants.Restore(ctx, tests, acme); err != nil || got.State != core.TenantActive || !got.DeleteAfter.IsZero() {
+		t.Fatalf("restore: %+v, %v", got, err)
+	}
+	if err := c.InTenant(ctx, acme, func(pgx.Tx) error { return nil }); err != nil {
+		t.Errorf("a write after it was restored: %v", err)
 	}
 }
 
@@ -79,7 +151,7 @@ func TestSuspension(t *testing.T) {
 	if _, err := c.Keys.ResolveIngestKey(ctx, key.Reveal()); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.Tenants.Suspend(ctx, tests, acme); err != nil || !got.Suspended {
+	if got, err := c.Tenants.Suspend(ctx, tests, acme, "unpaid"); err != nil || !got.Suspended() || got.Reason != "unpaid" {
 		t.Fatalf("suspend: %+v, %v", got, err)
 	}
 	if err := c.InTenant(ctx, acme, nop); !errors.Is(err, core.ErrSuspended) {
@@ -88,7 +160,7 @@ func TestSuspension(t *testing.T) {
 	if err := c.InTenantRead(ctx, acme, nop); err != nil {
 		t.Fatalf("a read of a suspended tenant: %v", err)
 	}
-	if _, err := c.Keys.ResolveIngestKey(ctx, key.Reveal()); !errors.Is(err, core.ErrUnauthorized) {
+	if _, err := c.Keys.ResolveIngestKey(ctx, key.Reveal()); !errors.Is(err, core.ErrSuspended) {
 		t.Fatalf("the key of a suspended tenant: %v", err)
 	}
 	if _, err := c.Tenants.Resume(ctx, tests, acme); err != nil {

@@ -170,6 +170,8 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (collecto
 	switch {
 	case errors.Is(err, collector.ErrUnauthorized):
 		return refuse("the ingest key is not known, or was revoked")
+	case errors.Is(err, collector.ErrSuspended):
+		return key, problem(w, http.StatusForbidden, "the tenant of this ingest key is suspended, so nothing was taken: ask the operator of the platform", nil)
 	case err != nil:
 		h.log.Warn("ingest key could not be checked", "err", err)
 		return key, busy(w, http.StatusServiceUnavailable, 2*time.Second, "the ingest key cannot be checked just now: try again")

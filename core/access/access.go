@@ -57,7 +57,8 @@ const (
 	UsersRead      Permission = "users:read"
 	UsersManage    Permission = "users:manage"
 	TenantsRead    Permission = "tenants:read"
-	TenantsManage  Permission = "tenants:manage"  // create, rename, suspend, settings
+	TenantsManage  Permission = "tenants:manage"  // create, rename, suspend, delete, and what the operator decides of a tenant's settings
+	SettingsManage Permission = "settings:manage" // a tenant's own settings: budget, time zone, calendar, networks
 	TenantsViewAs  Permission = "tenants:view_as" // step into a tenant, with a reason that the tenant reads
 	PlatformManage Permission = "platform:manage"
 )
@@ -74,7 +75,7 @@ var table = []Row{
 	{PlatformAdmin, EveryTenant, []Permission{
 		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
 		WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage,
-		TenantsRead, TenantsManage, TenantsViewAs, PlatformManage}},
+		TenantsRead, TenantsManage, SettingsManage, TenantsViewAs, PlatformManage}},
 	{SOCAnalyst, GrantedTenants, []Permission{
 		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead,
 		WebhooksRead, TenantsRead, TenantsViewAs}},
@@ -82,7 +83,7 @@ var table = []Row{
 		EventsRead, AlertsRead, AccountingRead, TenantsRead}},
 	{TenantAdmin, OwnTenant, []Permission{
 		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
-		WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage, TenantsRead}},
+		WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage, TenantsRead, SettingsManage}},
 	{TenantAuditor, OwnTenant, []Permission{
 		EventsRead, EventsExport, QuarantineRead, AlertsRead, AccountingRead, AuditRead, TenantsRead}},
 	{Ingest, OwnTenant, []Permission{EventsPush}},

@@ -8,7 +8,7 @@ import (
 
 // every permission, by hand: a permission that no role holds is a mistake.
 var every = []Permission{EventsPush, EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
-	WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage, TenantsRead, TenantsManage, TenantsViewAs, PlatformManage}
+	WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage, TenantsRead, TenantsManage, SettingsManage, TenantsViewAs, PlatformManage}
 
 func TestTable(t *testing.T) {
 	rows := Table()

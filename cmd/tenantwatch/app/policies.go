@@ -62,6 +62,12 @@ func tenantPolicies(t *core.Tenants) policyPart {
 			if x.Settings.TimeZone != "UTC" {
 				p.TimeZone = x.Settings.TimeZone
 			}
+			for _, h := range x.Settings.Calendar.Holidays {
+				p.Holidays = append(p.Holidays, h.Date)
+			}
+			for _, n := range x.Settings.Networks {
+				p.Networks = append(p.Networks, policy.Network{Name: n.Name, Prefix: n.Prefix, Kind: policy.NetworkKind(n.Kind)})
+			}
 		}
 		return nil
 	}

@@ -43,6 +43,8 @@ func (k ingestKeys) ResolveIngestKey(ctx context.Context, bearer string) (collec
 	switch {
 	case errors.Is(err, core.ErrUnauthorized):
 		return collector.IngestKey{}, collector.ErrUnauthorized
+	case errors.Is(err, core.ErrSuspended):
+		return collector.IngestKey{}, collector.ErrSuspended
 	case err != nil:
 		return collector.IngestKey{}, fmt.Errorf("%w: %w", collector.ErrUnavailable, err)
 	}

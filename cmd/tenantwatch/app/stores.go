@@ -198,14 +198,49 @@ func (s tenantStore) List(ctx context.Context, ids []tenant.ID) ([]api.TenantInf
 	}
 	out := make([]api.TenantInfo, 0, len(rows))
 	for _, r := range rows {
-		out = append(out, api.TenantInfo{ID: r.ID, Name: r.Name, CreatedAt: r.CreatedAt})
+		out = append(out, tenantInfo(r))
 	}
 	return out, nil
 }
 
 func (s tenantStore) Create(ctx context.Context, by access.Actor, id tenant.ID, name string) (api.TenantInfo, error) {
 	r, err := s.t.Create(ctx, by, id, name)
-	return api.TenantInfo{ID: r.ID, Name: r.Name, CreatedAt: r.CreatedAt}, err
+	return tenantInfo(r), err
+}
+
+func tenantInfo(t core.Tenant) api.TenantInfo {
+	return api.TenantInfo{ID: t.ID, Name: t.Name, State: string(t.State), Reason: t.Reason, DeleteAfter: t.DeleteAfter, Placement: t.Placement,
+		Settings: t.Settings, Version: t.Version, CreatedAt: t.CreatedAt}
+}
+
+func (s tenantStore) Rename(ctx context.Context, by access.Actor, id tenant.ID, name string, version int) (api.TenantInfo, error) {
+	t, err := s.t.Rename(ctx, by, id, name, version)
+	return tenantInfo(t), err
+}
+
+func (s tenantStore) UpdateSettings(ctx context.Context, by access.Actor, id tenant.ID, patch tenant.SettingsPatch, version int) (api.TenantInfo, error) {
+	t, err := s.t.UpdateSettings(ctx, by, id, patch, version)
+	return tenantInfo(t), err
+}
+
+func (s tenantStore) Suspend(ctx context.Context, by access.Actor, id tenant.ID, reason string) (api.TenantInfo, error) {
+	t, err := s.t.Suspend(ctx, by, id, reason)
+	return tenantInfo(t), err
+}
+
+func (s tenantStore) Resume(ctx context.Context, by access.Actor, id tenant.ID) (api.TenantInfo, error) {
+	t, err := s.t.Resume(ctx, by, id)
+	return tenantInfo(t), err
+}
+
+func (s tenantStore) Delete(ctx context.Context, by access.Actor, id tenant.ID, grace time.Duration, reason string) (api.TenantInfo, error) {
+	t, err := s.t.Delete(ctx, by, id, grace, reason)
+	return tenantInfo(t), err
+}
+
+func (s tenantStore) Restore(ctx context.Context, by access.Actor, id tenant.ID) (api.TenantInfo, error) {
+	t, err := s.t.Restore(ctx, by, id)
+	return tenantInfo(t), err
 }
 
 // keyStore is api.Keys on the core.

@@ -195,7 +195,7 @@ func sub(use, short string, args cobra.PositionalArgs, run func(*cobra.Command, 
 var tenantColumns = []column{{"ID", "id"}, {"NAME", "name"}, {"CREATED", "created_at"}}
 
 func (a *cmdline) tenantCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "tenant", Short: "Create and list tenants"}
+	cmd := &cobra.Command{Use: "tenant", Short: "Create, list, set up, suspend and delete tenants"}
 	var name string
 	create := sub("create ID", "Create a tenant; the id is for ever: a-z, 0-9 and -", exactArgs(1, "the tenant's id"), func(c *cobra.Command, args []string) error {
 		id, err := tenant.Parse(args[0])
@@ -211,6 +211,7 @@ func (a *cmdline) tenantCmd() *cobra.Command {
 	cmd.AddCommand(create, sub("list", "List the tenants you may see", noArgs, func(c *cobra.Command, _ []string) error {
 		return a.list(c, "/api/v1/tenants", url.Values{}, 0, tenantColumns...)
 	}))
+	cmd.AddCommand(a.tenantLifeCmds()...)
 	return cmd
 }
 

@@ -36,6 +36,8 @@ type shape struct {
 
 func userOf(o *owner) string { return o.userID }
 
+func slugOf(o *owner) string { return o.slug }
+
 func alertOf(o *owner) string { return o.alertID }
 func keyOf(o *owner) string   { return o.keyID }
 func hookOf(o *owner) string  { return o.hookID }
@@ -101,6 +103,14 @@ var shapes = map[string]shape{
 	"listDetectors":         {},
 	"getActivity":           {canary: true},
 	"listTenants":           {list: true, canary: true},
+	"getTenant":             {id: slugOf, canary: true},
+	"renameTenant":          {session: true, id: slugOf, body: map[string]any{"name": "made by the proof"}},
+	"deleteTenant":          {session: true, id: slugOf},
+	"suspendTenant":         {session: true, id: slugOf, body: map[string]any{}},
+	"resumeTenant":          {session: true, id: slugOf, body: map[string]any{}},
+	"restoreTenant":         {session: true, id: slugOf, body: map[string]any{}},
+	"getTenantSettings":     {id: slugOf, canary: true},
+	"updateTenantSettings":  {id: slugOf, body: map[string]any{"alert_budget": 5}},
 	"createTenant":          {body: map[string]any{"id": "t-by-the-proof", "name": "Made by the proof"}},
 	"listKeys":              {list: true, canary: true},
 	"createKey":             {body: map[string]any{"kind": "ingest", "name": "made by the proof"}},
