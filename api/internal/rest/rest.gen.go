@@ -293,6 +293,33 @@ func (e KeyKind) Valid() bool {
 	}
 }
 
+// Defines values for NetworkRangeKind.
+const (
+	Cloud   NetworkRangeKind = "cloud"
+	Mobile  NetworkRangeKind = "mobile"
+	Office  NetworkRangeKind = "office"
+	Partner NetworkRangeKind = "partner"
+	Vpn     NetworkRangeKind = "vpn"
+)
+
+// Valid indicates whether the value is a known member of the NetworkRangeKind enum.
+func (e NetworkRangeKind) Valid() bool {
+	switch e {
+	case Cloud:
+		return true
+	case Mobile:
+		return true
+	case Office:
+		return true
+	case Partner:
+		return true
+	case Vpn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RolePlatformAdmin Role = "platform_admin"
@@ -416,6 +443,45 @@ func (e SuggestionsWant) Valid() bool {
 	case SuggestionsWantOperator:
 		return true
 	case SuggestionsWantValue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TenantPlacement.
+const (
+	Dedicated TenantPlacement = "dedicated"
+	Pooled    TenantPlacement = "pooled"
+)
+
+// Valid indicates whether the value is a known member of the TenantPlacement enum.
+func (e TenantPlacement) Valid() bool {
+	switch e {
+	case Dedicated:
+		return true
+	case Pooled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TenantStatus.
+const (
+	TenantStatusActive    TenantStatus = "active"
+	TenantStatusDeleting  TenantStatus = "deleting"
+	TenantStatusSuspended TenantStatus = "suspended"
+)
+
+// Valid indicates whether the value is a known member of the TenantStatus enum.
+func (e TenantStatus) Valid() bool {
+	switch e {
+	case TenantStatusActive:
+		return true
+	case TenantStatusDeleting:
+		return true
+	case TenantStatusSuspended:
 		return true
 	default:
 		return false
@@ -990,6 +1056,22 @@ type Budget struct {
 	Raised24h int64 `json:"raised_24h"`
 }
 
+// Calendar defines model for Calendar.
+type Calendar struct {
+	Holidays []Holiday `json:"holidays"`
+	WorkDays []string  `json:"work_days"`
+	WorkFrom string    `json:"work_from"`
+	WorkTo   string    `json:"work_to"`
+}
+
+// CalendarPatch defines model for CalendarPatch.
+type CalendarPatch struct {
+	Holidays *[]Holiday `json:"holidays,omitempty"`
+	WorkDays *[]string  `json:"work_days,omitempty"`
+	WorkFrom *string    `json:"work_from,omitempty"`
+	WorkTo   *string    `json:"work_to,omitempty"`
+}
+
 // Contribution defines model for Contribution.
 type Contribution struct {
 	// Contribution Thousandths of a point.
@@ -1348,6 +1430,12 @@ type Histogram struct {
 	Total       int64      `json:"total"`
 }
 
+// Holiday defines model for Holiday.
+type Holiday struct {
+	Date string  `json:"date"`
+	Name *string `json:"name,omitempty"`
+}
+
 // IngestAccounting defines model for IngestAccounting.
 type IngestAccounting struct {
 	// Duplicates Events and lines dropped because their id was there already.
@@ -1458,6 +1546,18 @@ type KnownValues struct {
 	Field    string      `json:"field"`
 	Values   []SeenValue `json:"values"`
 }
+
+// NetworkRange defines model for NetworkRange.
+type NetworkRange struct {
+	Kind NetworkRangeKind `json:"kind"`
+
+	// Name Ranges of one name belong together.
+	Name   string `json:"name"`
+	Prefix string `json:"prefix"`
+}
+
+// NetworkRangeKind defines model for NetworkRange.Kind.
+type NetworkRangeKind string
 
 // Norm defines model for Norm.
 type Norm struct {
@@ -1571,6 +1671,24 @@ type QuarantinedLine struct {
 
 	// TenantId A tenant's immutable id.
 	TenantId TenantSlug `json:"tenant_id"`
+}
+
+// Quotas 0 is the installation's own default.
+type Quotas struct {
+	BytesPerDay       int64 `json:"bytes_per_day"`
+	ConcurrentQueries int64 `json:"concurrent_queries"`
+	EventsPerDay      int64 `json:"events_per_day"`
+	EventsPerSecond   int64 `json:"events_per_second"`
+	RequestsPerSecond int64 `json:"requests_per_second"`
+}
+
+// QuotasPatch defines model for QuotasPatch.
+type QuotasPatch struct {
+	BytesPerDay       *int64 `json:"bytes_per_day,omitempty"`
+	ConcurrentQueries *int64 `json:"concurrent_queries,omitempty"`
+	EventsPerDay      *int64 `json:"events_per_day,omitempty"`
+	EventsPerSecond   *int64 `json:"events_per_second,omitempty"`
+	RequestsPerSecond *int64 `json:"requests_per_second,omitempty"`
 }
 
 // RecoveryCodes defines model for RecoveryCodes.
@@ -1828,10 +1946,26 @@ type SuggestionsWant string
 type Tenant struct {
 	CreatedAt time.Time `json:"created_at"`
 
+	// DeleteAfter When its data are removed.
+	DeleteAfter *time.Time `json:"delete_after"`
+
 	// Id A tenant's immutable id.
-	Id   TenantSlug `json:"id"`
-	Name string     `json:"name"`
+	Id        TenantSlug      `json:"id"`
+	Name      string          `json:"name"`
+	Placement TenantPlacement `json:"placement"`
+
+	// Status A tenant that is not active takes nothing in.
+	Status TenantStatus `json:"status"`
+
+	// StatusReason Why it is suspended or deleted.
+	StatusReason *string `json:"status_reason,omitempty"`
 }
+
+// TenantPlacement defines model for Tenant.Placement.
+type TenantPlacement string
+
+// TenantStatus A tenant that is not active takes nothing in.
+type TenantStatus string
 
 // TenantActivity defines model for TenantActivity.
 type TenantActivity struct {
@@ -1886,10 +2020,50 @@ type TenantPage struct {
 	Next  *string  `json:"next"`
 }
 
+// TenantReason defines model for TenantReason.
+type TenantReason struct {
+	Reason *string `json:"reason,omitempty"`
+}
+
 // TenantRef defines model for TenantRef.
 type TenantRef struct {
 	// TenantId A tenant's immutable id.
 	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+}
+
+// TenantRename defines model for TenantRename.
+type TenantRename struct {
+	Name string `json:"name"`
+}
+
+// TenantSettings defines model for TenantSettings.
+type TenantSettings struct {
+	// AlertBudget Alerts a UTC day that are not exceeded without an attack, on average.
+	AlertBudget int32          `json:"alert_budget"`
+	Calendar    Calendar       `json:"calendar"`
+	Networks    []NetworkRange `json:"networks"`
+
+	// Quotas 0 is the installation's own default.
+	Quotas Quotas `json:"quotas"`
+	Region string `json:"region"`
+
+	// RetentionDays How long events are kept from when they came in.
+	RetentionDays int32 `json:"retention_days"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+	TimeZone string     `json:"time_zone"`
+}
+
+// TenantSettingsPatch defines model for TenantSettingsPatch.
+type TenantSettingsPatch struct {
+	AlertBudget   *int32          `json:"alert_budget,omitempty"`
+	Calendar      *CalendarPatch  `json:"calendar,omitempty"`
+	Networks      *[]NetworkRange `json:"networks,omitempty"`
+	Quotas        *QuotasPatch    `json:"quotas,omitempty"`
+	Region        *string         `json:"region,omitempty"`
+	RetentionDays *int32          `json:"retention_days,omitempty"`
+	TimeZone      *string         `json:"time_zone,omitempty"`
 }
 
 // TenantSlug A tenant's immutable id.
@@ -2181,6 +2355,9 @@ type TenantIDDelete = TenantSlug
 
 // TenantIDOne A tenant's immutable id.
 type TenantIDOne = TenantSlug
+
+// TenantSlugPath defines model for TenantSlugPath.
+type TenantSlugPath = string
 
 // To defines model for To.
 type To = time.Time
@@ -2835,6 +3012,66 @@ type CreateTenantParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// DeleteTenantParams defines parameters for DeleteTenant.
+type DeleteTenantParams struct {
+	// GraceDays For how many days it can be restored before its data are removed.
+	GraceDays *int32 `form:"grace_days,omitempty" json:"grace_days,omitempty"`
+
+	// Reason Why, for people.
+	Reason *string `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
+// RenameTenantParams defines parameters for RenameTenant.
+type RenameTenantParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IfMatch The ETag that was read; without it the change is made to whatever there is.
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// RestoreTenantParams defines parameters for RestoreTenant.
+type RestoreTenantParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ResumeTenantParams defines parameters for ResumeTenant.
+type ResumeTenantParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpdateTenantSettingsParams defines parameters for UpdateTenantSettings.
+type UpdateTenantSettingsParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IfMatch The ETag that was read; without it the change is made to whatever there is.
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// SuspendTenantParams defines parameters for SuspendTenant.
+type SuspendTenantParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetUsageParams defines parameters for GetUsage.
 type GetUsageParams struct {
 	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
@@ -2986,6 +3223,21 @@ type ViewAsJSONRequestBody = ViewAs
 
 // CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
 type CreateTenantJSONRequestBody = TenantCreate
+
+// RenameTenantJSONRequestBody defines body for RenameTenant for application/json ContentType.
+type RenameTenantJSONRequestBody = TenantRename
+
+// RestoreTenantJSONRequestBody defines body for RestoreTenant for application/json ContentType.
+type RestoreTenantJSONRequestBody = TenantReason
+
+// ResumeTenantJSONRequestBody defines body for ResumeTenant for application/json ContentType.
+type ResumeTenantJSONRequestBody = TenantReason
+
+// UpdateTenantSettingsJSONRequestBody defines body for UpdateTenantSettings for application/json ContentType.
+type UpdateTenantSettingsJSONRequestBody = TenantSettingsPatch
+
+// SuspendTenantJSONRequestBody defines body for SuspendTenant for application/json ContentType.
+type SuspendTenantJSONRequestBody = TenantReason
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserCreate
@@ -3190,6 +3442,30 @@ type ServerInterface interface {
 	// CreateTenant Create a tenant
 	// (POST /api/v1/tenants)
 	CreateTenant(c *gin.Context, params CreateTenantParams)
+	// DeleteTenant Delete a tenant after a time of grace
+	// (DELETE /api/v1/tenants/{id})
+	DeleteTenant(c *gin.Context, id TenantSlugPath, params DeleteTenantParams)
+	// GetTenant One tenant
+	// (GET /api/v1/tenants/{id})
+	GetTenant(c *gin.Context, id TenantSlugPath)
+	// RenameTenant Rename a tenant
+	// (PATCH /api/v1/tenants/{id})
+	RenameTenant(c *gin.Context, id TenantSlugPath, params RenameTenantParams)
+	// RestoreTenant Take a deletion back within its time of grace
+	// (POST /api/v1/tenants/{id}/restore)
+	RestoreTenant(c *gin.Context, id TenantSlugPath, params RestoreTenantParams)
+	// ResumeTenant End a suspension
+	// (POST /api/v1/tenants/{id}/resume)
+	ResumeTenant(c *gin.Context, id TenantSlugPath, params ResumeTenantParams)
+	// GetTenantSettings A tenant's settings
+	// (GET /api/v1/tenants/{id}/settings)
+	GetTenantSettings(c *gin.Context, id TenantSlugPath)
+	// UpdateTenantSettings Change some of a tenant's settings
+	// (PATCH /api/v1/tenants/{id}/settings)
+	UpdateTenantSettings(c *gin.Context, id TenantSlugPath, params UpdateTenantSettingsParams)
+	// SuspendTenant Let nothing in and nobody but platform administrators read
+	// (POST /api/v1/tenants/{id}/suspend)
+	SuspendTenant(c *gin.Context, id TenantSlugPath, params SuspendTenantParams)
 	// GetUsage What a tenant used, by UTC day
 	// (GET /api/v1/usage)
 	GetUsage(c *gin.Context, params GetUsageParams)
@@ -6099,6 +6375,461 @@ func (siw *ServerInterfaceWrapper) CreateTenant(c *gin.Context) {
 	siw.Handler.CreateTenant(c, params)
 }
 
+// DeleteTenant operation middleware
+func (siw *ServerInterfaceWrapper) DeleteTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TenantSlugPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteTenantParams
+
+	// ------------- Optional query parameter "grace_days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "grace_days", c.Request.URL.Query(), &params.GraceDays, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter grace_days: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reason", c.Request.URL.Query(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reason: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteTenant(c, id, params)
+}
+
+// GetTenant operation middleware
+func (siw *ServerInterfaceWrapper) GetTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TenantSlugPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTenant(c, id)
+}
+
+// RenameTenant operation middleware
+func (siw *ServerInterfaceWrapper) RenameTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TenantSlugPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RenameTenantParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RenameTenant(c, id, params)
+}
+
+// RestoreTenant operation middleware
+func (siw *ServerInterfaceWrapper) RestoreTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TenantSlugPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RestoreTenantParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RestoreTenant(c, id, params)
+}
+
+// ResumeTenant operation middleware
+func (siw *ServerInterfaceWrapper) ResumeTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TenantSlugPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeTenantParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResumeTenant(c, id, params)
+}
+
+// GetTenantSettings operation middleware
+func (siw *ServerInterfaceWrapper) GetTenantSettings(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TenantSlugPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTenantSettings(c, id)
+}
+
+// UpdateTenantSettings operation middleware
+func (siw *ServerInterfaceWrapper) UpdateTenantSettings(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TenantSlugPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateTenantSettingsParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateTenantSettings(c, id, params)
+}
+
+// SuspendTenant operation middleware
+func (siw *ServerInterfaceWrapper) SuspendTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TenantSlugPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SuspendTenantParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SuspendTenant(c, id, params)
+}
+
 // GetUsage operation middleware
 func (siw *ServerInterfaceWrapper) GetUsage(c *gin.Context) {
 
@@ -6698,6 +7429,14 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/stream", wrapper.StreamAlerts)
 	router.GET(options.BaseURL+"/api/v1/tenants", wrapper.ListTenants)
 	router.POST(options.BaseURL+"/api/v1/tenants", wrapper.CreateTenant)
+	router.DELETE(options.BaseURL+"/api/v1/tenants/:id", wrapper.DeleteTenant)
+	router.GET(options.BaseURL+"/api/v1/tenants/:id", wrapper.GetTenant)
+	router.PATCH(options.BaseURL+"/api/v1/tenants/:id", wrapper.RenameTenant)
+	router.POST(options.BaseURL+"/api/v1/tenants/:id/restore", wrapper.RestoreTenant)
+	router.POST(options.BaseURL+"/api/v1/tenants/:id/resume", wrapper.ResumeTenant)
+	router.GET(options.BaseURL+"/api/v1/tenants/:id/settings", wrapper.GetTenantSettings)
+	router.PATCH(options.BaseURL+"/api/v1/tenants/:id/settings", wrapper.UpdateTenantSettings)
+	router.POST(options.BaseURL+"/api/v1/tenants/:id/suspend", wrapper.SuspendTenant)
 	router.GET(options.BaseURL+"/api/v1/usage", wrapper.GetUsage)
 	router.GET(options.BaseURL+"/api/v1/users", wrapper.ListUsers)
 	router.POST(options.BaseURL+"/api/v1/users", wrapper.CreateUser)
@@ -8182,6 +8921,273 @@ func (response CreateTenant201JSONResponse) VisitCreateTenantResponse(w http.Res
 	return err
 }
 
+type DeleteTenantRequestObject struct {
+	Id     TenantSlugPath `json:"id"`
+	Params DeleteTenantParams
+}
+
+type DeleteTenantResponseObject interface {
+	VisitDeleteTenantResponse(w http.ResponseWriter) error
+}
+
+type DeleteTenant200ResponseHeaders struct {
+	ETag *string
+}
+
+type DeleteTenant200JSONResponse struct {
+	Body    Tenant
+	Headers DeleteTenant200ResponseHeaders
+}
+
+func (response DeleteTenant200JSONResponse) VisitDeleteTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTenantRequestObject struct {
+	Id TenantSlugPath `json:"id"`
+}
+
+type GetTenantResponseObject interface {
+	VisitGetTenantResponse(w http.ResponseWriter) error
+}
+
+type GetTenant200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetTenant200JSONResponse struct {
+	Body    Tenant
+	Headers GetTenant200ResponseHeaders
+}
+
+func (response GetTenant200JSONResponse) VisitGetTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenameTenantRequestObject struct {
+	Id     TenantSlugPath `json:"id"`
+	Params RenameTenantParams
+	Body   *RenameTenantJSONRequestBody
+}
+
+type RenameTenantResponseObject interface {
+	VisitRenameTenantResponse(w http.ResponseWriter) error
+}
+
+type RenameTenant200ResponseHeaders struct {
+	ETag *string
+}
+
+type RenameTenant200JSONResponse struct {
+	Body    Tenant
+	Headers RenameTenant200ResponseHeaders
+}
+
+func (response RenameTenant200JSONResponse) VisitRenameTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreTenantRequestObject struct {
+	Id     TenantSlugPath `json:"id"`
+	Params RestoreTenantParams
+	Body   *RestoreTenantJSONRequestBody
+}
+
+type RestoreTenantResponseObject interface {
+	VisitRestoreTenantResponse(w http.ResponseWriter) error
+}
+
+type RestoreTenant200ResponseHeaders struct {
+	ETag *string
+}
+
+type RestoreTenant200JSONResponse struct {
+	Body    Tenant
+	Headers RestoreTenant200ResponseHeaders
+}
+
+func (response RestoreTenant200JSONResponse) VisitRestoreTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeTenantRequestObject struct {
+	Id     TenantSlugPath `json:"id"`
+	Params ResumeTenantParams
+	Body   *ResumeTenantJSONRequestBody
+}
+
+type ResumeTenantResponseObject interface {
+	VisitResumeTenantResponse(w http.ResponseWriter) error
+}
+
+type ResumeTenant200ResponseHeaders struct {
+	ETag *string
+}
+
+type ResumeTenant200JSONResponse struct {
+	Body    Tenant
+	Headers ResumeTenant200ResponseHeaders
+}
+
+func (response ResumeTenant200JSONResponse) VisitResumeTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTenantSettingsRequestObject struct {
+	Id TenantSlugPath `json:"id"`
+}
+
+type GetTenantSettingsResponseObject interface {
+	VisitGetTenantSettingsResponse(w http.ResponseWriter) error
+}
+
+type GetTenantSettings200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetTenantSettings200JSONResponse struct {
+	Body    TenantSettings
+	Headers GetTenantSettings200ResponseHeaders
+}
+
+func (response GetTenantSettings200JSONResponse) VisitGetTenantSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTenantSettingsRequestObject struct {
+	Id     TenantSlugPath `json:"id"`
+	Params UpdateTenantSettingsParams
+	Body   *UpdateTenantSettingsJSONRequestBody
+}
+
+type UpdateTenantSettingsResponseObject interface {
+	VisitUpdateTenantSettingsResponse(w http.ResponseWriter) error
+}
+
+type UpdateTenantSettings200ResponseHeaders struct {
+	ETag *string
+}
+
+type UpdateTenantSettings200JSONResponse struct {
+	Body    TenantSettings
+	Headers UpdateTenantSettings200ResponseHeaders
+}
+
+func (response UpdateTenantSettings200JSONResponse) VisitUpdateTenantSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendTenantRequestObject struct {
+	Id     TenantSlugPath `json:"id"`
+	Params SuspendTenantParams
+	Body   *SuspendTenantJSONRequestBody
+}
+
+type SuspendTenantResponseObject interface {
+	VisitSuspendTenantResponse(w http.ResponseWriter) error
+}
+
+type SuspendTenant200ResponseHeaders struct {
+	ETag *string
+}
+
+type SuspendTenant200JSONResponse struct {
+	Body    Tenant
+	Headers SuspendTenant200ResponseHeaders
+}
+
+func (response SuspendTenant200JSONResponse) VisitSuspendTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetUsageRequestObject struct {
 	Params GetUsageParams
 }
@@ -8586,6 +9592,30 @@ type StrictServerInterface interface {
 	// CreateTenant Create a tenant
 	// (POST /api/v1/tenants)
 	CreateTenant(ctx context.Context, request CreateTenantRequestObject) (CreateTenantResponseObject, error)
+	// DeleteTenant Delete a tenant after a time of grace
+	// (DELETE /api/v1/tenants/{id})
+	DeleteTenant(ctx context.Context, request DeleteTenantRequestObject) (DeleteTenantResponseObject, error)
+	// GetTenant One tenant
+	// (GET /api/v1/tenants/{id})
+	GetTenant(ctx context.Context, request GetTenantRequestObject) (GetTenantResponseObject, error)
+	// RenameTenant Rename a tenant
+	// (PATCH /api/v1/tenants/{id})
+	RenameTenant(ctx context.Context, request RenameTenantRequestObject) (RenameTenantResponseObject, error)
+	// RestoreTenant Take a deletion back within its time of grace
+	// (POST /api/v1/tenants/{id}/restore)
+	RestoreTenant(ctx context.Context, request RestoreTenantRequestObject) (RestoreTenantResponseObject, error)
+	// ResumeTenant End a suspension
+	// (POST /api/v1/tenants/{id}/resume)
+	ResumeTenant(ctx context.Context, request ResumeTenantRequestObject) (ResumeTenantResponseObject, error)
+	// GetTenantSettings A tenant's settings
+	// (GET /api/v1/tenants/{id}/settings)
+	GetTenantSettings(ctx context.Context, request GetTenantSettingsRequestObject) (GetTenantSettingsResponseObject, error)
+	// UpdateTenantSettings Change some of a tenant's settings
+	// (PATCH /api/v1/tenants/{id}/settings)
+	UpdateTenantSettings(ctx context.Context, request UpdateTenantSettingsRequestObject) (UpdateTenantSettingsResponseObject, error)
+	// SuspendTenant Let nothing in and nobody but platform administrators read
+	// (POST /api/v1/tenants/{id}/suspend)
+	SuspendTenant(ctx context.Context, request SuspendTenantRequestObject) (SuspendTenantResponseObject, error)
 	// GetUsage What a tenant used, by UTC day
 	// (GET /api/v1/usage)
 	GetUsage(ctx context.Context, request GetUsageRequestObject) (GetUsageResponseObject, error)
@@ -10602,6 +11632,310 @@ func (sh *strictHandler) CreateTenant(ctx *gin.Context, params CreateTenantParam
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(CreateTenantResponseObject); ok {
 		if err := validResponse.VisitCreateTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteTenant operation middleware
+func (sh *strictHandler) DeleteTenant(ctx *gin.Context, id TenantSlugPath, params DeleteTenantParams) {
+	var request DeleteTenantRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteTenant(ctx, request.(DeleteTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteTenantResponseObject); ok {
+		if err := validResponse.VisitDeleteTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTenant operation middleware
+func (sh *strictHandler) GetTenant(ctx *gin.Context, id TenantSlugPath) {
+	var request GetTenantRequestObject
+
+	request.Id = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTenant(ctx, request.(GetTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTenantResponseObject); ok {
+		if err := validResponse.VisitGetTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RenameTenant operation middleware
+func (sh *strictHandler) RenameTenant(ctx *gin.Context, id TenantSlugPath, params RenameTenantParams) {
+	var request RenameTenantRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body RenameTenantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RenameTenant(ctx, request.(RenameTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RenameTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RenameTenantResponseObject); ok {
+		if err := validResponse.VisitRenameTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RestoreTenant operation middleware
+func (sh *strictHandler) RestoreTenant(ctx *gin.Context, id TenantSlugPath, params RestoreTenantParams) {
+	var request RestoreTenantRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body RestoreTenantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RestoreTenant(ctx, request.(RestoreTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RestoreTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RestoreTenantResponseObject); ok {
+		if err := validResponse.VisitRestoreTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResumeTenant operation middleware
+func (sh *strictHandler) ResumeTenant(ctx *gin.Context, id TenantSlugPath, params ResumeTenantParams) {
+	var request ResumeTenantRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body ResumeTenantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeTenant(ctx, request.(ResumeTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResumeTenantResponseObject); ok {
+		if err := validResponse.VisitResumeTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTenantSettings operation middleware
+func (sh *strictHandler) GetTenantSettings(ctx *gin.Context, id TenantSlugPath) {
+	var request GetTenantSettingsRequestObject
+
+	request.Id = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTenantSettings(ctx, request.(GetTenantSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTenantSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTenantSettingsResponseObject); ok {
+		if err := validResponse.VisitGetTenantSettingsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateTenantSettings operation middleware
+func (sh *strictHandler) UpdateTenantSettings(ctx *gin.Context, id TenantSlugPath, params UpdateTenantSettingsParams) {
+	var request UpdateTenantSettingsRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body UpdateTenantSettingsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateTenantSettings(ctx, request.(UpdateTenantSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateTenantSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateTenantSettingsResponseObject); ok {
+		if err := validResponse.VisitUpdateTenantSettingsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SuspendTenant operation middleware
+func (sh *strictHandler) SuspendTenant(ctx *gin.Context, id TenantSlugPath, params SuspendTenantParams) {
+	var request SuspendTenantRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body SuspendTenantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SuspendTenant(ctx, request.(SuspendTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SuspendTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SuspendTenantResponseObject); ok {
+		if err := validResponse.VisitSuspendTenantResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
