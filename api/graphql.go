@@ -134,7 +134,7 @@ func (g graphBackend) Events(ctx context.Context, of string, ids []string) (json
 	if !k.principal.Single() {
 		q.Set("tenant_id", of)
 	}
-	if err := g.s.tenants(k, http.MethodGet, q, nil); err != nil {
+	if err := g.s.tenants(k, http.MethodGet, "", q, nil); err != nil {
 		return nil, asProblem(notFound())
 	}
 	if err := k.verify(); err != nil {

@@ -748,6 +748,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tenants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One tenant */
+        get: operations["getTenant"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a tenant after a time of grace
+         * @description Nothing comes in from now on. Until `delete_after` it can be restored whole; then its data are removed and the counts of what was
+         *     removed are kept.
+         */
+        delete: operations["deleteTenant"];
+        options?: never;
+        head?: never;
+        /** Rename a tenant */
+        patch: operations["renameTenant"];
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let nothing in and nobody but platform administrators read */
+        post: operations["suspendTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a suspension */
+        post: operations["resumeTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a deletion back within its time of grace */
+        post: operations["restoreTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A tenant's settings */
+        get: operations["getTenantSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change some of a tenant's settings
+         * @description Lists are replaced whole. Retention, quotas and region are the operator's to decide: they need `tenants:manage`. The detectors heed a
+         *     new budget, time zone, calendar or network within seconds.
+         */
+        patch: operations["updateTenantSettings"];
+        trace?: never;
+    };
     "/api/v1/keys": {
         parameters: {
             query?: never;
@@ -2189,6 +2285,111 @@ export interface components {
             name: string;
             /** Format: date-time */
             created_at: string;
+            /**
+             * @description A tenant that is not active takes nothing in.
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "deleting";
+            /** @description Why it is suspended or deleted. */
+            status_reason?: string;
+            /**
+             * Format: date-time
+             * @description When its data are removed.
+             */
+            delete_after: string | null;
+            /** @enum {string} */
+            placement: "pooled" | "dedicated";
+        };
+        TenantRename: {
+            name: string;
+        };
+        TenantReason: {
+            reason?: string;
+        };
+        Holiday: {
+            /** @example 2026-12-25 */
+            date: string;
+            name?: string;
+        };
+        NetworkRange: {
+            /**
+             * @description Ranges of one name belong together.
+             * @example Berlin office
+             */
+            name: string;
+            /** @example 203.0.113.0/24 */
+            prefix: string;
+            /** @enum {string} */
+            kind: "office" | "vpn" | "mobile" | "cloud" | "partner";
+        };
+        Calendar: {
+            work_days: string[];
+            /** @example 08:00 */
+            work_from: string;
+            /** @example 18:00 */
+            work_to: string;
+            holidays: components["schemas"]["Holiday"][];
+        };
+        CalendarPatch: {
+            work_days?: string[];
+            work_from?: string;
+            work_to?: string;
+            holidays?: components["schemas"]["Holiday"][];
+        };
+        /** @description 0 is the installation's own default. */
+        Quotas: {
+            /** Format: int64 */
+            events_per_second: number;
+            /** Format: int64 */
+            events_per_day: number;
+            /** Format: int64 */
+            bytes_per_day: number;
+            /** Format: int64 */
+            requests_per_second: number;
+            /** Format: int64 */
+            concurrent_queries: number;
+        };
+        QuotasPatch: {
+            /** Format: int64 */
+            events_per_second?: number;
+            /** Format: int64 */
+            events_per_day?: number;
+            /** Format: int64 */
+            bytes_per_day?: number;
+            /** Format: int64 */
+            requests_per_second?: number;
+            /** Format: int64 */
+            concurrent_queries?: number;
+        };
+        TenantSettings: {
+            tenant_id: components["schemas"]["TenantSlug"];
+            /**
+             * Format: int32
+             * @description How long events are kept from when they came in.
+             */
+            retention_days: number;
+            /**
+             * Format: int32
+             * @description Alerts a UTC day that are not exceeded without an attack, on average.
+             */
+            alert_budget: number;
+            /** @example Europe/Berlin */
+            time_zone: string;
+            calendar: components["schemas"]["Calendar"];
+            quotas: components["schemas"]["Quotas"];
+            region: string;
+            networks: components["schemas"]["NetworkRange"][];
+        };
+        TenantSettingsPatch: {
+            /** Format: int32 */
+            retention_days?: number;
+            /** Format: int32 */
+            alert_budget?: number;
+            time_zone?: string;
+            calendar?: components["schemas"]["CalendarPatch"];
+            quotas?: components["schemas"]["QuotasPatch"];
+            region?: string;
+            networks?: components["schemas"]["NetworkRange"][];
         };
         TenantCreate: {
             id: components["schemas"]["TenantSlug"];
@@ -2707,6 +2908,11 @@ export interface components {
          * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
          */
         AlertID: string;
+        /**
+         * @description The tenant's slug. One outside the credential's set answers as a missing one.
+         * @example acme
+         */
+        TenantSlugPath: string;
         /**
          * @description The object's id. An id of another form answers as a missing one.
          * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
@@ -4493,6 +4699,338 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The tenant's slug. One outside the credential's set answers as a missing one.
+                 * @example acme
+                 */
+                id: components["parameters"]["TenantSlugPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands. */
+            200: {
+                headers: {
+                    /** @description Its version. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteTenant: {
+        parameters: {
+            query?: {
+                /** @description For how many days it can be restored before its data are removed. */
+                grace_days?: number;
+                /** @description Why, for people. */
+                reason?: string;
+            };
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+            };
+            path: {
+                /**
+                 * @description The tenant's slug. One outside the credential's set answers as a missing one.
+                 * @example acme
+                 */
+                id: components["parameters"]["TenantSlugPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands. */
+            200: {
+                headers: {
+                    /** @description Its version. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    renameTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /** @description The ETag that was read; without it the change is made to whatever there is. */
+                "If-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description The tenant's slug. One outside the credential's set answers as a missing one.
+                 * @example acme
+                 */
+                id: components["parameters"]["TenantSlugPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantRename"];
+            };
+        };
+        responses: {
+            /** @description As it stands. */
+            200: {
+                headers: {
+                    /** @description Its version. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    suspendTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The tenant's slug. One outside the credential's set answers as a missing one.
+                 * @example acme
+                 */
+                id: components["parameters"]["TenantSlugPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantReason"];
+            };
+        };
+        responses: {
+            /** @description As it stands. */
+            200: {
+                headers: {
+                    /** @description Its version. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    resumeTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The tenant's slug. One outside the credential's set answers as a missing one.
+                 * @example acme
+                 */
+                id: components["parameters"]["TenantSlugPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantReason"];
+            };
+        };
+        responses: {
+            /** @description As it stands. */
+            200: {
+                headers: {
+                    /** @description Its version. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    restoreTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The tenant's slug. One outside the credential's set answers as a missing one.
+                 * @example acme
+                 */
+                id: components["parameters"]["TenantSlugPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantReason"];
+            };
+        };
+        responses: {
+            /** @description As it stands. */
+            200: {
+                headers: {
+                    /** @description Its version. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getTenantSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The tenant's slug. One outside the credential's set answers as a missing one.
+                 * @example acme
+                 */
+                id: components["parameters"]["TenantSlugPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands. */
+            200: {
+                headers: {
+                    /** @description Its version. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantSettings"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    updateTenantSettings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /** @description The ETag that was read; without it the change is made to whatever there is. */
+                "If-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description The tenant's slug. One outside the credential's set answers as a missing one.
+                 * @example acme
+                 */
+                id: components["parameters"]["TenantSlugPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantSettingsPatch"];
+            };
+        };
+        responses: {
+            /** @description As it stands. */
+            200: {
+                headers: {
+                    /** @description Its version. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantSettings"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             default: components["responses"]["Problem"];
         };
