@@ -78,6 +78,7 @@ var routes = []route{
 	{Route{Method: http.MethodDelete, Path: "/api/v1/sessions", Operation: "deleteSessions", Tenancy: TenancyNone}, (*wrapper).DeleteSessions},
 	{Route{Method: http.MethodDelete, Path: "/api/v1/sessions/{id}", Operation: "endSession", Tenancy: TenancyNone}, (*wrapper).EndSession},
 
+	{Route{Method: http.MethodGet, Path: "/api/v1/audit/trail", Operation: "listTrail", Permission: access.AuditRead, Tenancy: TenancyPeople}, (*wrapper).ListTrail},
 	{Route{Method: http.MethodGet, Path: "/api/v1/users", Operation: "listUsers", Permission: access.UsersRead, Tenancy: TenancyPeople}, (*wrapper).ListUsers},
 	{Route{Method: http.MethodPost, Path: "/api/v1/users", Operation: "createUser", Permission: access.UsersManage, Tenancy: TenancyPeople}, (*wrapper).CreateUser},
 	{Route{Method: http.MethodPatch, Path: "/api/v1/users/{id}", Operation: "updateUser", Permission: access.UsersManage, Tenancy: TenancyPeople}, (*wrapper).UpdateUser},

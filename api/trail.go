@@ -2,11 +2,14 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/tenantwatch/tenantwatch/api/internal/rest"
 	"github.com/tenantwatch/tenantwatch/core/access"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 )
@@ -33,6 +36,56 @@ type Trail interface {
 	// Note writes into the trail of each tenant, or into the operator's own
 	// when there is none. When it returns nil the fact is durable.
 	Note(ctx context.Context, by access.Principal, ids []tenant.ID, n Noted) error
+	// List reads the trail of a tenant, or the operator's own when id is zero,
+	// newest first, from before the entry of that id ("": from the newest).
+	List(ctx context.Context, id tenant.ID, before string, limit int) ([]TrailEntry, error)
+}
+
+// TrailEntry is one row of a trail; Detail is a JSON object.
+type TrailEntry struct {
+	ID             string
+	Time           time.Time
+	Tenant         tenant.ID // zero in the operator's own
+	Actor          access.Actor
+	Action, Target string
+	Detail         []byte
+}
+
+// ListTrail pages through a trail.
+func (h *handlers) ListTrail(ctx context.Context, r rest.ListTrailRequestObject) (rest.ListTrailResponseObject, error) {
+	ctx, k := callOf(ctx)
+	after, err := open[offset](h.s, k, r.Params.After)
+	if err != nil {
+		return nil, err
+	}
+	id, err := k.whose()
+	if err != nil {
+		return nil, err
+	}
+	before, limit := "", pageSize(r.Params.Limit)
+	if after != nil {
+		before = after.Key
+	}
+	rows, err := h.s.opts.Trail.List(ctx, id, before, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	out := rest.ListTrail200JSONResponse{Items: []rest.TrailEntry{}}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		out.Next = next(h.s, k, &offset{rows[limit-1].ID})
+	}
+	for _, e := range rows {
+		v := rest.TrailEntry{Id: e.ID, Time: e.Time.UTC(), TenantId: orNil(e.Tenant.String()), Action: e.Action, Target: e.Target,
+			Actor: rest.TrailActor{Kind: string(e.Actor.Kind), Id: e.Actor.ID, Name: e.Actor.Name}, Detail: map[string]any{}}
+		if len(e.Detail) > 0 {
+			if err := json.Unmarshal(e.Detail, &v.Detail); err != nil {
+				return nil, err
+			}
+		}
+		out.Items = append(out.Items, v)
+	}
+	return out, nil
 }
 
 // shown are the permissions whose use by the operator's people a tenant is
@@ -78,7 +131,7 @@ func (s *Server) noteNarrowed(c *gin.Context, k *call) error {
 	if k.one.IsZero() || !slices.Contains(shown, k.route.Permission) || k.route.Operation == "getOverview" {
 		return nil
 	}
-	if k.route.Permission == access.EventsExport {
+	if k.route.Operation == "exportEvents" {
 		k.seen = append(k.seen, k.one)
 		return s.note(c.Request.Context(), k, NoteExport, []tenant.ID{k.one})
 	}

@@ -127,10 +127,11 @@ func auditPage(ctx context.Context, tx pgx.Tx, table, owner string, whose owners
 	})
 }
 
-// clampLimit bounds a page to 1..500 rows; 0 and less mean 100.
+// clampLimit bounds a page to 1..501 rows (a page of 500 and whether there is
+// another); 0 and less mean 100.
 func clampLimit(n int) int {
 	if n <= 0 {
 		return 100
 	}
-	return min(n, 500)
+	return min(n, 501)
 }

@@ -25,6 +25,19 @@ func (s trailStore) Note(ctx context.Context, by access.Principal, ids []tenant.
 	return s.a.Note(ctx, core.Note{By: by.Actor(), Tenants: ids, Action: n.Action, Target: n.Target, What: n.Operation, Address: n.Address, Role: by.Role})
 }
 
+func (s trailStore) List(ctx context.Context, id tenant.ID, before string, limit int) ([]api.TrailEntry, error) {
+	read := func() ([]core.AuditEntry, error) { return s.a.List(ctx, id, before, limit) }
+	if id.IsZero() {
+		read = func() ([]core.AuditEntry, error) { return s.a.ListOperator(ctx, before, limit) }
+	}
+	rows, err := read()
+	out := make([]api.TrailEntry, 0, len(rows))
+	for _, e := range rows {
+		out = append(out, api.TrailEntry{ID: e.ID, Time: e.Time, Tenant: e.Tenant, Actor: e.Actor, Action: e.Action, Target: e.Target, Detail: e.Detail})
+	}
+	return out, err
+}
+
 // trailRelay turns the rows of the trails into events in the same pipeline as
 // everybody's, under the tenant that each concerns. It runs in the collector's
 // role: only the collector's principal may write the event topics. A row's id

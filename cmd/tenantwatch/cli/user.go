@@ -203,3 +203,15 @@ func (a *cmdline) usageCmd() *cobra.Command {
 	c.Flags().StringVar(&ten, "tenant", "", "the tenant (a token of one tenant needs none)")
 	return c
 }
+
+// trailCmd shows what people and keys did.
+func (a *cmdline) trailCmd() *cobra.Command {
+	var ten string
+	var limit int
+	c := sub("trail", "Show what people and keys did to a tenant, or to the installation, newest first", noArgs, func(c *cobra.Command, _ []string) error {
+		return a.list(c, "/api/v1/audit/trail", ofTenant(ten), limit, column{"TIME", "time"}, column{"ACTOR", "actor.name"}, column{"ACTION", "action"}, column{"TARGET", "target"}, column{"DETAIL", "detail"})
+	})
+	c.Flags().StringVar(&ten, "tenant", "", "the tenant (default: what concerns no one tenant)")
+	c.Flags().IntVar(&limit, "limit", 100, "how many; 0: all")
+	return c
+}

@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/pquerna/otp/totp"
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
@@ -218,6 +221,14 @@ func TestIntegrationSingleSignOn(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { op.ServeHTTP(w, r) }))
 	t.Cleanup(s.Close)
 	issuer := strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k1", Algorithm: "RS256", Use: "sig"}}})
+	}))
+	t.Cleanup(keys.Close)
 	file := filepath.Join(t.TempDir(), "auth.yaml")
 	if err := os.WriteFile(file, []byte(`providers:
   - id: acme
@@ -228,6 +239,14 @@ func TestIntegrationSingleSignOn(t *testing.T) {
     tenant: acme
     role_claim: email
     roles: { test-user@zitadel.ch: tenant_auditor }
+machines:
+  - id: ci
+    issuer: https://ci.example
+    audience: tenantwatch
+    jwks_url: `+keys.URL+`
+    tenant_claim: org
+    tenants: { Acme Inc.: acme }
+    default_role: tenant_auditor
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -271,4 +290,33 @@ func TestIntegrationSingleSignOn(t *testing.T) {
 		t.Errorf("a stranger landed at %s", landed)
 	}
 	stranger.must(401, "GET", "/api/v1/session", nil)
+
+	// A machine shows a token of its own issuer.
+	bearer := func(audience, org string) string {
+		s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: key}, (&jose.SignerOptions{}).WithHeader("kid", "k1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims, _ := json.Marshal(map[string]any{"iss": "https://ci.example", "aud": audience, "sub": "deploy", "org": org, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()})
+		o, err := s.Sign(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := o.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	if code, b := i.call(bearer("tenantwatch", "Acme Inc."), "GET", "/api/v1/audit/events", nil); code != 200 {
+		t.Errorf("a machine: %d %s", code, b)
+	}
+	if code, _ := i.call(bearer("tenantwatch", "Acme Inc."), "POST", "/api/v1/keys", map[string]any{"name": "x", "kind": "ingest"}); code != 403 {
+		t.Errorf("a machine beyond its role: %d", code)
+	}
+	for _, bad := range []string{bearer("another", "Acme Inc."), bearer("tenantwatch", "acme")} {
+		if code, _ := i.call(bad, "GET", "/api/v1/audit/events", nil); code != 401 {
+			t.Errorf("a machine that is not known: %d", code)
+		}
+	}
 }

@@ -62,6 +62,7 @@ var shapes = map[string]shape{
 	"listProviders":         {},
 	"startOidc":             {session: true},
 	"finishOidc":            {session: true},
+	"listTrail":             {list: true},
 	"listUsers":             {list: true, canary: true},
 	"createUser":            {body: map[string]any{"name": "made by the proof", "role": "tenant_auditor"}, fresh: "email"},
 	"updateUser":            {id: userOf, body: map[string]any{"name": "made by the proof"}},
