@@ -105,6 +105,33 @@ func TestUsageAddsUp(t *testing.T) {
 	}
 }
 
+func TestAllowance(t *testing.T) {
+	t.Parallel()
+	clk := newClock()
+	c, _ := server.Open(t, func(cfg *core.Config) {
+		cfg.Now, cfg.Quotas = clk.now, core.Quotas{EventsPerDay: 1000, RequestsPerSecond: 7}
+	})
+	makeTenants(t, c, acme, beta)
+	ctx := t.Context()
+	limit, perSecond := int64(50), 3
+	if _, err := c.Tenants.UpdateSettings(ctx, tests, acme, tenant.SettingsPatch{Quotas: &tenant.QuotasPatch{EventsPerDay: &limit, EventsPerSecond: &perSecond}}, 0); err != nil {
+		t.Fatal(err)
+	}
+	c.Usage.Add(acme, core.UsageCounts{Events: 20})
+	a, err := c.Usage.Allowance(ctx, acme)
+	if err != nil || a.Quotas != (core.Quotas{EventsPerSecond: 3, EventsPerDay: 50, RequestsPerSecond: 7}) || a.Today.Events != 20 {
+		t.Errorf("acme has its own: %+v, %v", a, err)
+	}
+	if b := must(c.Usage.Allowance(ctx, beta)); b.Quotas != (core.Quotas{EventsPerDay: 1000, RequestsPerSecond: 7}) || b.Today.Events != 0 {
+		t.Errorf("beta has the installation's: %+v", b)
+	}
+	c.Usage.Add(acme, core.UsageCounts{Events: 40})
+	clk.advance(6 * time.Second)
+	if a := must(c.Usage.Allowance(ctx, acme)); a.Today.Events != 60 && a.Today.Events != 40 { // 40 when the day began within these seconds
+		t.Errorf("six seconds later: %+v", a)
+	}
+}
+
 func TestExternal(t *testing.T) {
 	t.Parallel()
 	c, _ := server.Open(t, nil)

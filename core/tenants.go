@@ -255,6 +255,7 @@ func (t *Tenants) update(ctx context.Context, by access.Actor, id tenant.ID, ver
 // forget drops what is remembered of a tenant that has changed: its row, its
 // keys, and the sets of tenants that operators see.
 func (c *Core) forget(id tenant.ID) {
+	c.Usage.allowed.drop(id)
 	c.tenants.drop(id.String())
 	c.Keys.resolved.dropIf(func(r resolvedKey) bool {
 		return r.principal.Tenant == id || r.principal.Kind == access.KindOperatorToken

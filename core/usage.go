@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -73,8 +74,16 @@ func (u *Usage) Allowance(ctx context.Context, id tenant.ID) (Allowance, error) 
 	return a, nil
 }
 
-// quotas are the installation's.
-func (u *Usage) quotas(context.Context, tenant.ID) (Quotas, error) { return u.c.cfg.Quotas, nil }
+// quotas are the tenant's own; what it leaves open is the installation's.
+func (u *Usage) quotas(ctx context.Context, id tenant.ID) (Quotas, error) {
+	s, _, err := u.c.Tenants.Settings(ctx, id)
+	if err != nil {
+		return Quotas{}, err
+	}
+	own, all := s.Quotas, u.c.cfg.Quotas
+	return Quotas{EventsPerSecond: cmp.Or(int64(own.EventsPerSecond), all.EventsPerSecond), EventsPerDay: cmp.Or(own.EventsPerDay, all.EventsPerDay),
+		BytesPerDay: cmp.Or(own.BytesPerDay, all.BytesPerDay), RequestsPerSecond: cmp.Or(int64(own.RequestsPerSecond), all.RequestsPerSecond)}, nil
+}
 
 type usageKey struct {
 	tenant tenant.ID

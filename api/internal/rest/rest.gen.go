@@ -2092,6 +2092,32 @@ type TotpRemove struct {
 	Password string `json:"password"`
 }
 
+// TrailActor defines model for TrailActor.
+type TrailActor struct {
+	Id   string `json:"id"`
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
+// TrailEntry defines model for TrailEntry.
+type TrailEntry struct {
+	Action string                 `json:"action"`
+	Actor  TrailActor             `json:"actor"`
+	Detail map[string]interface{} `json:"detail"`
+
+	// Id The event's id is trail-<id>.
+	Id       string    `json:"id"`
+	Target   string    `json:"target"`
+	TenantId *string   `json:"tenant_id"`
+	Time     time.Time `json:"time"`
+}
+
+// TrailPage defines model for TrailPage.
+type TrailPage struct {
+	Items []TrailEntry `json:"items"`
+	Next  *string      `json:"next"`
+}
+
 // Triage defines model for Triage.
 type Triage struct {
 	// Assignee An e-mail address or name.
@@ -2647,6 +2673,18 @@ type SuggestQueryParams struct {
 
 	// Limit How many suggestions.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListTrailParams defines parameters for ListTrail.
+type ListTrailParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// After The cursor `next` of the page before.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Items per page, at most 500.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListBacktestsParams defines parameters for ListBacktests.
@@ -3316,6 +3354,9 @@ type ServerInterface interface {
 	// SuggestQuery Complete a query that is being written
 	// (GET /api/v1/audit/suggest)
 	SuggestQuery(c *gin.Context, params SuggestQueryParams)
+	// ListTrail What people and keys did, newest first
+	// (GET /api/v1/audit/trail)
+	ListTrail(c *gin.Context, params ListTrailParams)
 	// ListBacktests Backtests, newest first, without their results
 	// (GET /api/v1/backtests)
 	ListBacktests(c *gin.Context, params ListBacktestsParams)
@@ -4518,6 +4559,49 @@ func (siw *ServerInterfaceWrapper) SuggestQuery(c *gin.Context) {
 	}
 
 	siw.Handler.SuggestQuery(c, params)
+}
+
+// ListTrail operation middleware
+func (siw *ServerInterfaceWrapper) ListTrail(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTrailParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTrail(c, params)
 }
 
 // ListBacktests operation middleware
@@ -7387,6 +7471,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/audit/histogram", wrapper.GetHistogram)
 	router.GET(options.BaseURL+"/api/v1/audit/seen", wrapper.GetSeen)
 	router.GET(options.BaseURL+"/api/v1/audit/suggest", wrapper.SuggestQuery)
+	router.GET(options.BaseURL+"/api/v1/audit/trail", wrapper.ListTrail)
 	router.GET(options.BaseURL+"/api/v1/backtests", wrapper.ListBacktests)
 	router.POST(options.BaseURL+"/api/v1/backtests", wrapper.CreateBacktest)
 	router.DELETE(options.BaseURL+"/api/v1/backtests/:id", wrapper.DeleteBacktest)
@@ -7974,6 +8059,28 @@ type SuggestQueryResponseObject interface {
 type SuggestQuery200JSONResponse Suggestions
 
 func (response SuggestQuery200JSONResponse) VisitSuggestQueryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTrailRequestObject struct {
+	Params ListTrailParams
+}
+
+type ListTrailResponseObject interface {
+	VisitListTrailResponse(w http.ResponseWriter) error
+}
+
+type ListTrail200JSONResponse TrailPage
+
+func (response ListTrail200JSONResponse) VisitListTrailResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -9466,6 +9573,9 @@ type StrictServerInterface interface {
 	// SuggestQuery Complete a query that is being written
 	// (GET /api/v1/audit/suggest)
 	SuggestQuery(ctx context.Context, request SuggestQueryRequestObject) (SuggestQueryResponseObject, error)
+	// ListTrail What people and keys did, newest first
+	// (GET /api/v1/audit/trail)
+	ListTrail(ctx context.Context, request ListTrailRequestObject) (ListTrailResponseObject, error)
 	// ListBacktests Backtests, newest first, without their results
 	// (GET /api/v1/backtests)
 	ListBacktests(ctx context.Context, request ListBacktestsRequestObject) (ListBacktestsResponseObject, error)
@@ -10213,6 +10323,32 @@ func (sh *strictHandler) SuggestQuery(ctx *gin.Context, params SuggestQueryParam
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SuggestQueryResponseObject); ok {
 		if err := validResponse.VisitSuggestQueryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTrail operation middleware
+func (sh *strictHandler) ListTrail(ctx *gin.Context, params ListTrailParams) {
+	var request ListTrailRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTrail(ctx, request.(ListTrailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTrail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTrailResponseObject); ok {
+		if err := validResponse.VisitListTrailResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
