@@ -364,6 +364,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/trail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What people and keys did, newest first
+         * @description The platform's own record of a tenant, as it was written. The same rows are events of source tenantwatch in
+         *     /audit/events a moment later. A platform_admin who names no tenant reads what concerns none: operators'
+         *     sign-ins, settings of the installation.
+         */
+        get: operations["listTrail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit/fields": {
         parameters: {
             query?: never;
@@ -1332,6 +1354,30 @@ export interface components {
              * @description When it ends, idle time included.
              */
             expires_at: string;
+        };
+        TrailPage: {
+            items: components["schemas"]["TrailEntry"][];
+            next: string | null;
+        };
+        TrailEntry: {
+            /** @description The event's id is trail-<id>. */
+            id: string;
+            /** Format: date-time */
+            time: string;
+            tenant_id: string | null;
+            actor: components["schemas"]["TrailActor"];
+            /** @example operator.read */
+            action: string;
+            target: string;
+            detail: {
+                [key: string]: unknown;
+            };
+        };
+        TrailActor: {
+            /** @example operator */
+            kind: string;
+            id: string;
+            name: string;
         };
         UserPage: {
             items: components["schemas"]["User"][];
@@ -3734,6 +3780,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Facets"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listTrail: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+                /** @description The cursor `next` of the page before. */
+                after?: components["parameters"]["After"];
+                /** @description Items per page, at most 500. */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrailPage"];
                 };
             };
             400: components["responses"]["BadRequest"];
