@@ -72,6 +72,7 @@ type Stream struct {
 	// piece stands; see parse.Options.
 	Place  string
 	Offset uint64
+	At     func(uint64) uint64
 }
 
 // Result is what became of a stream. Without an error all that was read is
@@ -168,7 +169,7 @@ func (p *Processor) Process(ctx context.Context, r io.Reader, s Stream) (Result,
 	})
 	sum, err := parse.Stream(slow, parse.Options{
 		Tenant: s.Tenant, Source: s.Source, DefaultSource: s.DefaultSource, Format: s.Format,
-		Now: s.Now, Year: s.Year, Zone: s.Zone, Place: s.Place, Offset: s.Offset,
+		Now: s.Now, Year: s.Year, Zone: s.Zone, Place: s.Place, Offset: s.Offset, At: s.At,
 	}, parse.Handler{
 		Event: func(e *event.Event) error {
 			cur.d.Events = append(cur.d.Events, *e)

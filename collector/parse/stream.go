@@ -41,6 +41,9 @@ type Options struct {
 	// the like) for ever; Offset is where in it this piece begins, in bytes.
 	Place  string
 	Offset uint64
+	// At, when set, turns an offset within this piece into the one in the whole,
+	// for pieces that are put together anew each time.
+	At func(offset uint64) uint64
 	// Mappings are formats described by the tenant or operator. Those that can
 	// recognise their records come before the table's; Format may name one as
 	// "mapping:NAME".
@@ -259,7 +262,10 @@ func (s *stream) place(offset uint64) string {
 	if s.o.Place == "" {
 		return ""
 	}
-	return "\x00" + s.o.Place + "\x00" + strconv.FormatUint(s.o.Offset+offset, 10)
+	if offset += s.o.Offset; s.o.At != nil {
+		offset = s.o.At(offset - s.o.Offset)
+	}
+	return "\x00" + s.o.Place + "\x00" + strconv.FormatUint(offset, 10)
 }
 
 // emit completes an event with its id and hands it out.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -45,10 +46,11 @@ func (a *App) startCollector(b backends, c *core.Core, ls listeners) error {
 			return fmt.Errorf("collector.mappings: %w", err)
 		}
 	}
+	enriched := a.enriched(c, sink)
 	h, err := httppush.New(httppush.Options{
 		Config: httppush.Config{MaxBody: cc.MaxBody, MaxInFlight: cc.MaxInFlight, EventsPerSecond: cc.EventsPerSecond},
 		Keys:   ingestKeys{c.Keys, c.Usage}, Meter: meter{c.Usage},
-		Sink: a.enriched(c, sink), Logger: log, Metrics: a.reg,
+		Sink: enriched, Logger: log, Metrics: a.reg,
 		Mappings: described.For,
 	})
 	if err != nil {
@@ -59,7 +61,7 @@ func (a *App) startCollector(b backends, c *core.Core, ls listeners) error {
 		return err
 	}
 	a.life.run("collector", s.Run)
-	if err := a.startTrail(c, producer); err != nil || ls.otlp == nil {
+	if err := errors.Join(a.startTrail(c, producer), a.startSources(enriched, described.For)); err != nil || ls.otlp == nil {
 		return err
 	}
 	g, err := otlp.NewGRPC(otlp.GRPCOptions{Listener: ls.otlp, Handler: h, TLS: secure, Logger: log})

@@ -27,6 +27,14 @@ func (s enrichSink) Deliver(ctx context.Context, d collector.Delivery) error {
 	return s.next.Deliver(ctx, d)
 }
 
+// DeliverPlaced enriches too, and hands on where the events became durable.
+func (s enrichSink) DeliverPlaced(ctx context.Context, d collector.Delivery) (collector.Place, error) {
+	for i := range d.Events {
+		s.e.Event(&d.Events[i])
+	}
+	return collector.DeliverTo(ctx, s.next, d)
+}
+
 // enriched puts enrichment in front of a sink: places and networks by the
 // configured databases, the tenants' own networks by their settings.
 func (a *App) enriched(c *core.Core, next collector.Sink) collector.Sink {

@@ -21,6 +21,9 @@ func (a *cmdline) configCmd() *cobra.Command {
 			for _, row := range config.Values(&cfg) {
 				fmt.Fprintf(w, "%s\t%v\t%s\t%s\n", row.Name, row.Value, origins[row.Name], row.Env)
 			}
+			for i, src := range cfg.Sources {
+				fmt.Fprintf(w, "sources[%d]\t%v\t%s\t\n", i, src, config.FromFile)
+			}
 			if ferr := w.Flush(); ferr != nil {
 				return ferr
 			}

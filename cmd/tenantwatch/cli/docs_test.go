@@ -11,6 +11,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/cmd/tenantwatch/config"
 	"github.com/tenantwatch/tenantwatch/collector/parse"
 	"github.com/tenantwatch/tenantwatch/collector/parse/record"
+	"github.com/tenantwatch/tenantwatch/collector/sources"
 	"github.com/tenantwatch/tenantwatch/core/access"
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
 	"github.com/tenantwatch/tenantwatch/pipeline/query"
@@ -30,6 +31,7 @@ func TestReferenceDocs(t *testing.T) {
 		"roles.md":          rolesTable(),
 		"query-language.md": fieldsTable(),
 		"formats.md":        formatsTables(),
+		"sources.md":        sourcesTables(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("..", "..", "..", "docs", name)
@@ -53,6 +55,26 @@ func TestReferenceDocs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sourcesTables describes the kinds of sources that can be configured.
+func sourcesTables() string {
+	var rows [][]string
+	var b strings.Builder
+	for _, k := range sources.Kinds() {
+		rows = append(rows, []string{code(k.Type), k.Title, string(k.Promise)})
+		fmt.Fprintf(&b, "\n## `%s`: %s\n\n```yaml\nsources:\n  - name: example\n    type: %s\n    tenant: acme\n    options:\n", k.Type, k.Title, k.Type)
+		for _, l := range strings.Split(strings.TrimSpace(k.Example), "\n") {
+			b.WriteString("      " + l + "\n")
+		}
+		b.WriteString("```\n\n")
+		var options [][]string
+		for _, o := range k.Options {
+			options = append(options, []string{code(o.Name), o.Doc})
+		}
+		b.WriteString(table([]string{"Option", "Meaning"}, options))
+	}
+	return table([]string{"Type", "Takes in", "Promise"}, rows) + b.String()
 }
 
 // table writes a Markdown table.

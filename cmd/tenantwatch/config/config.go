@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/collector/source"
 )
 
 // Secret is a string that never prints itself.
@@ -44,6 +46,10 @@ type Config struct {
 	Trail      Trail      `koanf:"trail"`
 	Auth       Auth       `koanf:"auth"`
 	Quotas     Quotas     `koanf:"quotas"`
+
+	// Sources are what the collector fetches or listens for besides its own
+	// listeners. They stand in the file only.
+	Sources []source.Config `koanf:"-"`
 }
 
 // Quotas bound what each tenant may use, over all its keys and people; 0 is no

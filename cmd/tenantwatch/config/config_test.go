@@ -82,3 +82,27 @@ func TestDefaultIsValid(t *testing.T) {
 		}
 	}
 }
+
+// Sources stand in the file, are read strictly, and all problems are said.
+func TestSources(t *testing.T) {
+	load := func(text string) (Config, error) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := Load(path, nil, nil)
+		return c, err
+	}
+	c, err := load("sources:\n  - name: logs\n    type: file\n    tenant: acme\n    options:\n      paths: [/var/log/*.log]\n      poll: 2s\n")
+	if err != nil || len(c.Sources) != 1 || c.Sources[0].Name != "logs" {
+		t.Fatal(c.Sources, err)
+	}
+	_, err = load("sources:\n  - name: logs\n    type: file\n    options:\n      path: /x\n")
+	if err == nil || !strings.Contains(err.Error(), "tenant") || !strings.Contains(err.Error(), "path") {
+		t.Fatal(err)
+	}
+	if _, err = load("sources:\n  - name: logs\n    kind: file\n"); err == nil || !strings.Contains(err.Error(), "kind") {
+		t.Fatal(err)
+	}
+}

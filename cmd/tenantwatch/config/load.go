@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -16,7 +17,10 @@ import (
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+	yamlv3 "go.yaml.in/yaml/v3"
 
+	"github.com/tenantwatch/tenantwatch/collector/source"
+	"github.com/tenantwatch/tenantwatch/collector/sources"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 )
 
@@ -42,6 +46,9 @@ func Keys() []Key {
 func walk(v reflect.Value, prefix string, fn func(string, reflect.StructField, reflect.Value)) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if f.Tag.Get("koanf") == "-" {
+			continue
+		}
 		name := prefix + f.Tag.Get("koanf")
 		if f.Type.Kind() == reflect.Struct {
 			walk(v.Field(i), name+".", fn)
@@ -95,8 +102,9 @@ func Load(path string, environ []string, fs *pflag.FlagSet) (Config, map[string]
 		}
 		origins[name] = from
 	}
+	var entries []source.Config
 	if path != "" {
-		problems = append(problems, loadFile(path, known, set)...)
+		problems = append(problems, loadFile(path, known, set, &entries)...)
 	}
 	problems = append(problems, loadEnv(environ, byEnv, set)...)
 	if fs != nil {
@@ -110,11 +118,12 @@ func Load(path string, environ []string, fs *pflag.FlagSet) (Config, map[string]
 	if err := k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{Tag: "koanf"}); err != nil {
 		problems = append(problems, err)
 	}
+	cfg.Sources = entries
 	problems = append(problems, cfg.Validate())
 	return cfg, origins, errors.Join(problems...)
 }
 
-func loadFile(path string, known map[string]Key, set func(string, any, Origin)) (problems []error) {
+func loadFile(path string, known map[string]Key, set func(string, any, Origin), entries *[]source.Config) (problems []error) {
 	y := koanf.New(".")
 	if err := y.Load(file.Provider(path), yaml.Parser()); err != nil {
 		return []error{fmt.Errorf("configuration file %s: %w", path, err)}
@@ -131,6 +140,12 @@ func loadFile(path string, known map[string]Key, set func(string, any, Origin)) 
 			set(base, strings.TrimSpace(string(b)), FromFile)
 			continue
 		}
+		if name == "sources" {
+			if err := readSources(y.Get(name), entries); err != nil {
+				problems = append(problems, problem(name, "%v", err))
+			}
+			continue
+		}
 		if _, ok := known[name]; !ok {
 			problems = append(problems, problem(name, "unknown key in %s%s", path, suggest(name, known)))
 			continue
@@ -138,6 +153,17 @@ func loadFile(path string, known map[string]Key, set func(string, any, Origin)) 
 		set(name, y.Get(name), FromFile)
 	}
 	return problems
+}
+
+// readSources reads the list of sources strictly.
+func readSources(v any, into *[]source.Config) error {
+	b, err := yamlv3.Marshal(v)
+	if err != nil {
+		return err
+	}
+	d := yamlv3.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	return d.Decode(into)
 }
 
 func loadEnv(environ []string, byEnv map[string]Key, set func(string, any, Origin)) (problems []error) {
@@ -245,6 +271,9 @@ func (c *Config) Validate() error {
 		if _, err := tenant.Parse(own); err != nil {
 			p = append(p, problem("trail.operator_tenant", "%v", err))
 		}
+	}
+	if err := sources.Check(c.Sources); err != nil {
+		p = append(p, err)
 	}
 	return errors.Join(p...)
 }
