@@ -168,7 +168,7 @@ func (h *handlers) UpdateTenantSettings(ctx context.Context, r rest.UpdateTenant
 	}
 	_, k := callOf(ctx)
 	if patch.Operator() && !k.principal.Can(access.TenantsManage) {
-		return nil, newProblem(kindForbidden, "Retention, quotas and region are decided by the operator of the platform.")
+		return nil, newProblem(kindForbidden, "Retention, legal hold, quotas and region are decided by the operator of the platform.")
 	}
 	t, tag, err := h.changeTenant(ctx, r.Params.IfMatch, func(ctx context.Context, by access.Actor, id tenant.ID, version int) (TenantInfo, error) {
 		return h.s.opts.Tenants.UpdateSettings(ctx, by, id, patch, version)

@@ -46,7 +46,7 @@ func (t *Tenants) UpdateSettings(ctx context.Context, by access.Actor, id tenant
 		if err != nil {
 			return Tenant{}, invalid("%s", err)
 		}
-		doc, err := json.Marshal(storedSettings{s.Calendar, s.Quotas, s.Region, s.Networks})
+		doc, err := json.Marshal(storedSettings{s.Calendar, s.Quotas, s.Region, s.LegalHold, s.Networks})
 		if err != nil {
 			return Tenant{}, err
 		}

@@ -58,6 +58,7 @@ type storedSettings struct {
 	Calendar tenant.Calendar  `json:"calendar"`
 	Quotas   tenant.Quotas    `json:"quotas"`
 	Region   string           `json:"region"`
+	Hold     bool             `json:"legal_hold"`
 	Networks []tenant.Network `json:"networks"`
 }
 
@@ -74,11 +75,12 @@ func scanTenant(row pgx.CollectableRow) (Tenant, error) {
 	if until != nil {
 		t.DeleteAfter = *until
 	}
-	rest := storedSettings{t.Settings.Calendar, t.Settings.Quotas, t.Settings.Region, t.Settings.Networks}
+	rest := storedSettings{t.Settings.Calendar, t.Settings.Quotas, t.Settings.Region, t.Settings.LegalHold, t.Settings.Networks}
 	if err := json.Unmarshal(doc, &rest); err != nil {
 		return Tenant{}, fmt.Errorf("settings of %s: %w", slug, err)
 	}
-	t.Settings.Calendar, t.Settings.Quotas, t.Settings.Region, t.Settings.Networks = rest.Calendar, rest.Quotas, rest.Region, rest.Networks
+	t.Settings.Calendar, t.Settings.Quotas, t.Settings.Region = rest.Calendar, rest.Quotas, rest.Region
+	t.Settings.LegalHold, t.Settings.Networks = rest.Hold, rest.Networks
 	t.ID, err = tenant.Parse(slug)
 	return t, err
 }

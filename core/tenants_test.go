@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"strings"
@@ -132,6 +133,76 @@ func TestTenantLife(t *testing.T) {
 	}
 	if err := c.InTenant(ctx, acme, func(pgx.Tx) error { return nil }); err != nil {
 		t.Errorf("a write after it was restored: %v", err)
+	}
+}
+
+// A tenant is purged only when its grace is over and no hold keeps it; all of
+// its rows go, the counts stay, the others' rows stay, and its slug is not
+// given again.
+func TestPurge(t *testing.T) {
+	t.Parallel()
+	clk := &clock{t: time.Now()}
+	c, _ := server.Open(t, func(cfg *core.Config) { cfg.Now = clk.now })
+	ctx := t.Context()
+	makeTenants(t, c, acme, beta)
+	for _, id := range []tenant.ID{acme, beta} {
+		makeUser(t, c, id, "a@"+id.String()+".example", access.TenantAdmin)
+		if _, _, err := c.Keys.Create(ctx, tests, id, core.NewKey{Kind: core.IngestKind, Name: "k"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	erased := 0
+	erase := func(context.Context) (removed, left map[string]uint64, err error) {
+		erased++
+		if erased == 1 {
+			return nil, nil, errors.New("the store is away")
+		}
+		return map[string]uint64{"events": 7}, map[string]uint64{"events": 0}, nil
+	}
+	if _, err := c.Tenants.Purge(ctx, tests, acme, erase); !errors.Is(err, core.ErrInvalid) {
+		t.Errorf("an active one: %v", err)
+	}
+	if _, err := c.Tenants.Delete(ctx, tests, acme, time.Hour, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Tenants.Purge(ctx, tests, acme, erase); !errors.Is(err, core.ErrInvalid) {
+		t.Errorf("within its grace: %v", err)
+	}
+	if _, err := c.Tenants.UpdateSettings(ctx, tests, acme, core.SettingsPatch{LegalHold: ptr(true)}, 0); err != nil {
+		t.Fatal(err)
+	}
+	clk.advance(2 * time.Hour)
+	if due, err := c.Tenants.DuePurges(ctx); err != nil || len(due) != 0 {
+		t.Errorf("under legal hold: %v, %v", due, err)
+	}
+	if _, err := c.Tenants.UpdateSettings(ctx, tests, acme, core.SettingsPatch{LegalHold: ptr(false)}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if due, err := c.Tenants.DuePurges(ctx); err != nil || len(due) != 1 || due[0] != acme {
+		t.Fatalf("due: %v, %v", due, err)
+	}
+	if _, err := c.Tenants.Purge(ctx, tests, acme, erase); err == nil || erased != 1 {
+		t.Errorf("with the store away: %v", err)
+	}
+	if _, err := c.Tenants.Restore(ctx, tests, acme); !errors.Is(err, core.ErrInvalid) {
+		t.Errorf("half of it may be gone: %v", err)
+	}
+	got, err := c.Tenants.Purge(ctx, tests, acme, erase)
+	if err != nil || got.Removed["events"] != 7 || got.Removed["core.users"] != 1 || got.Removed["core.api_keys"] != 1 || got.FinishedAt.IsZero() {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if err := c.InTenantRead(ctx, acme, func(pgx.Tx) error { return nil }); !errors.Is(err, core.ErrNotFound) {
+		t.Errorf("it is still read: %v", err)
+	}
+	if _, err := c.Tenants.Create(ctx, tests, acme, ""); !errors.Is(err, core.ErrExists) {
+		t.Errorf("its slug was given again: %v", err)
+	}
+	if list, err := c.Tenants.PurgedTenants(ctx); err != nil || len(list) != 1 || list[0].Removed["core.users"] != 1 {
+		t.Errorf("the proof: %+v, %v", list, err)
+	}
+	n := 0
+	if err := c.InTenantRead(ctx, beta, func(tx pgx.Tx) error { return tx.QueryRow(ctx, "select count(*) from users").Scan(&n) }); err != nil || n != 1 {
+		t.Errorf("the other tenant has %d people, %v", n, err)
 	}
 }
 

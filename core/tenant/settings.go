@@ -35,6 +35,8 @@ type Settings struct {
 	// Region is where the tenant's data are to stay, a name the operator
 	// chose, e.g. eu-central; empty: wherever the installation is.
 	Region string `json:"region"`
+	// LegalHold: nothing is removed, neither for its age nor with the tenant.
+	LegalHold bool `json:"legal_hold"`
 	// Networks are ranges that belong to the tenant; those of one name belong
 	// together.
 	Networks []Network `json:"networks"`
@@ -92,6 +94,7 @@ type SettingsPatch struct {
 	Calendar      *CalendarPatch `json:"calendar,omitempty"`
 	Quotas        *QuotasPatch   `json:"quotas,omitempty"`
 	Region        *string        `json:"region,omitempty"`
+	LegalHold     *bool          `json:"legal_hold,omitempty"`
 	Networks      *[]NetworkText `json:"networks,omitempty"`
 }
 
@@ -121,9 +124,9 @@ type NetworkText struct {
 }
 
 // Operator reports whether the patch touches what only the operator decides:
-// retention, quotas and region.
+// retention, legal hold, quotas and region.
 func (p SettingsPatch) Operator() bool {
-	return p.RetentionDays != nil || p.Quotas != nil || p.Region != nil
+	return p.RetentionDays != nil || p.Quotas != nil || p.Region != nil || p.LegalHold != nil
 }
 
 // Empty reports whether the patch changes nothing.
@@ -141,6 +144,7 @@ func (s Settings) Apply(p SettingsPatch) (Settings, error) {
 	set(&s.AlertBudget, p.AlertBudget)
 	set(&s.TimeZone, p.TimeZone)
 	set(&s.Region, p.Region)
+	set(&s.LegalHold, p.LegalHold)
 	if c := p.Calendar; c != nil {
 		set(&s.Calendar.WorkDays, c.WorkDays)
 		set(&s.Calendar.WorkFrom, c.WorkFrom)

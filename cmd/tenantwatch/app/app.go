@@ -297,6 +297,11 @@ func (a *App) startRoles(ctx context.Context, b backends, c *core.Core, store *e
 			return err
 		}
 		a.life.run("pipeline", in.Run)
+		keeper, err := newRetention(c, store, a.log.With("part", "retention"), a.reg)
+		if err != nil {
+			return err
+		}
+		a.life.run("retention", keeper.Run)
 	}
 	if a.has("detectors") {
 		d := newDetection(a.log.With("part", "detectors"), a.reg, store, c, runner.Options{Budget: cfg.Detectors.Budget}, cfg.Detectors.CheckpointEvery)

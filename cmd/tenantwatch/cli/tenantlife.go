@@ -13,7 +13,7 @@ import (
 var stateColumns = []column{{"ID", "id"}, {"NAME", "name"}, {"STATUS", "status"}, {"REASON", "status_reason"}, {"REMOVED AFTER", "delete_after"}, {"PLACEMENT", "placement"}}
 
 var settingsColumns = []column{{"TENANT", "tenant_id"}, {"BUDGET", "alert_budget"}, {"RETENTION, DAYS", "retention_days"}, {"TIME ZONE", "time_zone"},
-	{"CALENDAR", "calendar"}, {"NETWORKS", "networks"}, {"QUOTAS", "quotas"}, {"REGION", "region"}}
+	{"CALENDAR", "calendar"}, {"NETWORKS", "networks"}, {"QUOTAS", "quotas"}, {"REGION", "region"}, {"LEGAL HOLD", "legal_hold"}}
 
 func tenantPath(id, rest string) string { return "/api/v1/tenants/" + url.PathEscape(id) + rest }
 
