@@ -2039,9 +2039,12 @@ type TenantRename struct {
 // TenantSettings defines model for TenantSettings.
 type TenantSettings struct {
 	// AlertBudget Alerts a UTC day that are not exceeded without an attack, on average.
-	AlertBudget int32          `json:"alert_budget"`
-	Calendar    Calendar       `json:"calendar"`
-	Networks    []NetworkRange `json:"networks"`
+	AlertBudget int32    `json:"alert_budget"`
+	Calendar    Calendar `json:"calendar"`
+
+	// LegalHold Nothing is removed, neither for its age nor with the tenant.
+	LegalHold bool           `json:"legal_hold"`
+	Networks  []NetworkRange `json:"networks"`
 
 	// Quotas 0 is the installation's own default.
 	Quotas Quotas `json:"quotas"`
@@ -2059,6 +2062,7 @@ type TenantSettings struct {
 type TenantSettingsPatch struct {
 	AlertBudget   *int32          `json:"alert_budget,omitempty"`
 	Calendar      *CalendarPatch  `json:"calendar,omitempty"`
+	LegalHold     *bool           `json:"legal_hold,omitempty"`
 	Networks      *[]NetworkRange `json:"networks,omitempty"`
 	Quotas        *QuotasPatch    `json:"quotas,omitempty"`
 	Region        *string         `json:"region,omitempty"`

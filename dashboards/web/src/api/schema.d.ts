@@ -860,7 +860,7 @@ export interface paths {
         head?: never;
         /**
          * Change some of a tenant's settings
-         * @description Lists are replaced whole. Retention, quotas and region are the operator's to decide: they need `tenants:manage`. The detectors heed a
+         * @description Lists are replaced whole. Retention, legal hold, quotas and region are the operator's to decide: they need `tenants:manage`. The detectors heed a
          *     new budget, time zone, calendar or network within seconds.
          */
         patch: operations["updateTenantSettings"];
@@ -2424,6 +2424,8 @@ export interface components {
             calendar: components["schemas"]["Calendar"];
             quotas: components["schemas"]["Quotas"];
             region: string;
+            /** @description Nothing is removed, neither for its age nor with the tenant. */
+            legal_hold: boolean;
             networks: components["schemas"]["NetworkRange"][];
         };
         TenantSettingsPatch: {
@@ -2435,6 +2437,7 @@ export interface components {
             calendar?: components["schemas"]["CalendarPatch"];
             quotas?: components["schemas"]["QuotasPatch"];
             region?: string;
+            legal_hold?: boolean;
             networks?: components["schemas"]["NetworkRange"][];
         };
         TenantCreate: {
