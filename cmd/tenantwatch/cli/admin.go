@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,21 +15,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenantwatch/tenantwatch/core/tenant"
-	"github.com/tenantwatch/tenantwatch/pipeline/query"
 )
 
 // outputFlag adds -o and checks it.
 func outputFlag(c *cobra.Command) {
-	c.Flags().StringP("output", "o", "table", "table, json or ndjson")
+	c.Flags().StringP("output", "o", "table", "table, json, ndjson or csv")
 }
 
 func output(c *cobra.Command) (string, error) {
 	o, _ := c.Flags().GetString("output")
 	switch o {
-	case "table", "json", "ndjson":
+	case "table", "json", "ndjson", "csv":
 		return o, nil
 	}
-	return "", usageError("--output %q: want table, json or ndjson", o)
+	return "", usageError("--output %q: want table, json, ndjson or csv", o)
 }
 
 // row is one item as the API gave it.
@@ -64,6 +64,7 @@ type printer struct {
 	cols []column
 	tw   *tabwriter.Writer
 	w    io.Writer
+	csv  *csv.Writer
 	all  []row
 }
 
@@ -76,6 +77,14 @@ func (a *cmdline) printer(form string, cols ...column) *printer {
 			heads[i] = c.head
 		}
 		fmt.Fprintln(p.tw, strings.Join(heads, "\t"))
+	}
+	if form == "csv" {
+		p.csv = csv.NewWriter(a.Out)
+		heads := make([]string, len(cols))
+		for i, c := range cols {
+			heads[i] = c.path
+		}
+		_ = p.csv.Write(heads) // done tells what went wrong
 	}
 	return p
 }
@@ -90,6 +99,24 @@ func clean(s string) string {
 	}, s)
 }
 
+// safeCell keeps spreadsheets from running what a log says.
+func safeCell(s string) string {
+	if t := strings.TrimLeft(s, " \t\r\n"); t != "" && strings.ContainsRune("=+-@", rune(t[0])) {
+		if _, err := strconv.ParseFloat(s, 64); err != nil {
+			return "'" + s
+		}
+	}
+	return s
+}
+
+// flush shows what is there so far.
+func (p *printer) flush() error {
+	if p.form == "table" || p.form == "csv" {
+		return p.done()
+	}
+	return nil
+}
+
 func (p *printer) item(r row) error {
 	switch p.form {
 	case "table":
@@ -101,6 +128,12 @@ func (p *printer) item(r row) error {
 		return err
 	case "ndjson":
 		return json.NewEncoder(p.w).Encode(r)
+	case "csv":
+		cells := make([]string, len(p.cols))
+		for i, c := range p.cols {
+			cells[i] = safeCell(at(r, c.path))
+		}
+		return p.csv.Write(cells)
 	}
 	p.all = append(p.all, r)
 	return nil
@@ -110,6 +143,9 @@ func (p *printer) done() error {
 	switch p.form {
 	case "table":
 		return p.tw.Flush()
+	case "csv":
+		p.csv.Flush()
+		return p.csv.Error()
 	case "json":
 		if p.all == nil {
 			p.all = []row{}
@@ -306,83 +342,5 @@ func (a *cmdline) webhookCmd() *cobra.Command {
 	})
 	deliveries.Flags().StringVar(&ten, "tenant", "", "tenant it belongs to")
 	cmd.AddCommand(create, list, del, deliveries)
-	return cmd
-}
-
-func (a *cmdline) alertsCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "alerts", Short: "List alerts and show one"}
-	var ten, severity, status string
-	var limit int
-	list := sub("list", "List alerts, newest first", noArgs, func(c *cobra.Command, _ []string) error {
-		q := ofTenant(ten)
-		for k, v := range map[string]string{"severity": severity, "status": status} {
-			if v != "" {
-				q.Set(k, v)
-			}
-		}
-		return a.list(c, "/api/v1/alerts", q, limit, column{"RAISED", "raised_at_event_time"}, column{"SEVERITY", "severity"}, column{"SCORE", "score"}, column{"TENANT", "tenant_id"}, column{"ENTITY", "entity.id"}, column{"TITLE", "title"}, column{"STATUS", "triage.status"}, column{"ID", "id"})
-	})
-	list.Flags().StringVar(&ten, "tenant", "", "only this tenant's")
-	list.Flags().StringVar(&severity, "severity", "", "only this severity")
-	list.Flags().StringVar(&status, "status", "", "new, in_progress or closed")
-	list.Flags().IntVar(&limit, "limit", 50, "how many; 0: all")
-	show := sub("show ID", "Show one alert", exactArgs(1, "the alert's id"), func(c *cobra.Command, args []string) error {
-		form, err := output(c)
-		if err != nil {
-			return err
-		}
-		r, err := a.remote(c)
-		if err != nil {
-			return err
-		}
-		var al row
-		if err := r.call(c.Context(), http.MethodGet, "/api/v1/alerts/"+url.PathEscape(args[0]), nil, &al); err != nil {
-			return err
-		}
-		if form != "table" {
-			return json.NewEncoder(a.Out).Encode(al)
-		}
-		for _, l := range []column{{"", "title"}, {"", "reason"}, {"", "counterfactual"}, {"tenant    ", "tenant_id"}, {"entity    ", "entity.id"}, {"severity  ", "severity"}, {"score     ", "score"}, {"p-value   ", "p_value"}, {"technique ", "technique"}, {"events    ", "count"}, {"raised    ", "raised_at_event_time"}, {"status    ", "triage.status"}} {
-			fmt.Fprintf(a.Out, "%s%s\n", l.head, clean(at(al, l.path)))
-		}
-		return nil
-	})
-	cmd.AddCommand(list, show)
-	return cmd
-}
-
-func (a *cmdline) searchCmd() *cobra.Command {
-	var ten, from, to string
-	var since time.Duration
-	var limit int
-	cmd := sub("search [QUERY]", "Search a tenant's audit log", cobra.ArbitraryArgs, func(c *cobra.Command, args []string) error {
-		text := strings.Join(args, " ")
-		if _, err := query.Parse(text); err != nil {
-			return usageError("%w", err)
-		}
-		q := ofTenant(ten)
-		q.Set("q", text)
-		if since > 0 {
-			from = time.Now().Add(-since).UTC().Format(time.RFC3339)
-		}
-		for k, v := range map[string]string{"from": from, "to": to} {
-			if v != "" {
-				q.Set(k, v)
-			}
-		}
-		return a.list(c, "/api/v1/audit/events", q, limit, column{"TIME", "time"}, column{"ACTOR", "actor"}, column{"ACTION", "action"}, column{"OUTCOME", "outcome"}, column{"RESOURCE", "resource"}, column{"ADDRESS", "src_ip"}, column{"COUNTRY", "country"}, column{"ID", "id"})
-	})
-	cmd.Long = `Searches one tenant's events, newest first.
-
-  actor:alice@*  action:file.*  -country:DE  bytes>1MB  src_ip:10.0.0.0/8  "free text"
-
-Words are joined by AND; OR and parentheses work; - leaves out.`
-	cmd.Example = "  tenantwatch search --tenant acme 'action:login outcome:failure' --since 24h\n  tenantwatch search --tenant acme 'actor:root' -o ndjson --limit 0"
-	f := cmd.Flags()
-	f.StringVar(&ten, "tenant", "", "tenant to search (a token of one tenant needs none)")
-	f.DurationVar(&since, "since", 0, "how far back from now, such as 24h")
-	f.StringVar(&from, "from", "", "first time, RFC 3339")
-	f.StringVar(&to, "to", "", "time after the last, RFC 3339")
-	f.IntVar(&limit, "limit", 100, "how many; 0: all")
 	return cmd
 }

@@ -32,6 +32,8 @@ func remoteFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.String("data-dir", config.Default().DataDir, "data directory of the running `tenantwatch up` (TENANTWATCH_DATA_DIR)")
 	f.String("url", os.Getenv("TENANTWATCH_URL"), "address of the API instead (TENANTWATCH_URL; the token comes from TENANTWATCH_TOKEN)")
+	f.String("address", os.Getenv("TENANTWATCH_ADDRESS"), "the same as --url (TENANTWATCH_ADDRESS)")
+	f.String("token", "", "API token, when --url is given; TENANTWATCH_TOKEN keeps it out of the list of processes")
 	f.String("collector", "", "address of the collector, when --url is given")
 }
 
@@ -43,11 +45,16 @@ func (a *cmdline) remote(c *cobra.Command) (*remote, error) {
 	if v := os.Getenv("TENANTWATCH_DATA_DIR"); v != "" && !c.Flags().Changed("data-dir") {
 		r.dataDir = v
 	}
+	if address, _ := c.Flags().GetString("address"); address != "" {
+		r.api = address
+	}
 	if r.api != "" {
 		r.api = strings.TrimRight(r.api, "/")
-		r.token = os.Getenv("TENANTWATCH_TOKEN")
+		if r.token, _ = c.Flags().GetString("token"); r.token == "" {
+			r.token = os.Getenv("TENANTWATCH_TOKEN")
+		}
 		if r.token == "" {
-			return nil, usageError("--url needs a token: set TENANTWATCH_TOKEN to an API token")
+			return nil, usageError("--url needs a token: give --token, or set TENANTWATCH_TOKEN to an API token")
 		}
 		return r, nil
 	}
@@ -84,11 +91,17 @@ type problem struct {
 
 // call does one request; in and out may be nil.
 func (r *remote) call(ctx context.Context, method, path string, in, out any) error {
+	_, err := r.exchange(ctx, method, path, nil, in, out)
+	return err
+}
+
+// exchange is call with headers, of the request and of the answer.
+func (r *remote) exchange(ctx context.Context, method, path string, header http.Header, in, out any) (http.Header, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		body = bytes.NewReader(b)
 	}
@@ -96,7 +109,10 @@ func (r *remote) call(ctx context.Context, method, path string, in, out any) err
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, r.api+path, body)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	for k, v := range header {
+		req.Header[k] = v
 	}
 	req.Header.Set("Authorization", "Bearer "+r.token)
 	if in != nil {
@@ -104,16 +120,16 @@ func (r *remote) call(ctx context.Context, method, path string, in, out any) err
 	}
 	resp, err := r.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("no answer from %s: is it running? (%w)", r.api, err)
+		return nil, fmt.Errorf("no answer from %s: is it running? (%w)", r.api, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its end
 	if resp.StatusCode >= 300 {
-		return answerError(resp)
+		return resp.Header, answerError(resp)
 	}
 	if out == nil || resp.StatusCode == http.StatusNoContent {
-		return nil
+		return resp.Header, nil
 	}
-	return json.NewDecoder(resp.Body).Decode(out)
+	return resp.Header, json.NewDecoder(resp.Body).Decode(out)
 }
 
 // answerError turns a refusal into an error with the right exit code.
