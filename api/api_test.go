@@ -13,7 +13,7 @@ import (
 // an empty answer; contract looks at each.
 func TestAllReadsKeepTheContract(t *testing.T) {
 	full, empty := newWorld(), newWorld()
-	empty.alerts, empty.keys, empty.hooks, empty.searches, empty.jobs, empty.backtests = nil, nil, nil, nil, nil, nil
+	empty.alerts, empty.keys, empty.hooks, empty.searches, empty.jobs, empty.backtests, empty.logs = nil, nil, nil, nil, nil, nil, nil
 	clear(empty.events)
 	clear(empty.lines)
 	for _, r := range Routes() {

@@ -14,7 +14,7 @@ import (
 
 // guardedTwice are the operations that make, change or hand over credentials:
 // behind the role check they ask whether the credential may give that much.
-var guardedTwice = map[string]bool{"createKey": true, "rotateKey": true, "listUsers": true, "listTrail": true, "createUser": true, "updateUser": true, "deleteUser": true,
+var guardedTwice = map[string]bool{"createStream": true, "createKey": true, "rotateKey": true, "listUsers": true, "listTrail": true, "createUser": true, "updateUser": true, "deleteUser": true,
 	"resetUser": true, "viewAs": true}
 
 // TestProveIsolation removes the API's guards one at a time, sends what the

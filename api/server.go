@@ -48,6 +48,7 @@ type Options struct {
 	Searches  Searches
 	Backtests Backtests
 	Exports   Exports
+	Streams   LogStreams
 	// ExportDir is where large exports are kept for a day; empty: there are no
 	// export jobs.
 	ExportDir string
@@ -119,7 +120,7 @@ func New(o Options) (*Server, error) {
 	var missing []error
 	for name, absent := range map[string]bool{"Auth": o.Auth == nil, "Alerts": o.Alerts == nil, "Events": o.Events == nil, "Findings": o.Findings == nil,
 		"Tenants": o.Tenants == nil, "Keys": o.Keys == nil, "Webhooks": o.Webhooks == nil, "Trail": o.Trail == nil,
-		"Insight": o.Insight == nil, "Searches": o.Searches == nil, "Backtests": o.Backtests == nil, "Exports": o.Exports == nil,
+		"Insight": o.Insight == nil, "Searches": o.Searches == nil, "Backtests": o.Backtests == nil, "Exports": o.Exports == nil, "Streams": o.Streams == nil,
 		"Account": o.Account == nil, "Users": o.Users == nil, "Usage": o.Usage == nil} {
 		if absent {
 			missing = append(missing, fmt.Errorf("api: option %s is missing", name))

@@ -38,6 +38,7 @@ type world struct {
 	searches  []SavedSearch
 	backtests []BacktestInfo
 	jobs      []ExportJob
+	logs      []LogStream
 	tokens    map[string]access.Principal
 	sessions  map[string]access.Principal
 	subs      map[chan Growth]context.Context
@@ -91,6 +92,7 @@ func newWorld() *world {
 		w.keys = append(w.keys, KeyInfo{ID: object, Tenant: id, Kind: "ingest", Name: canary, Role: access.Ingest, CreatedAt: day})
 		w.users = append(w.users, UserInfo{ID: object, Tenant: id, Email: canary + "@x.example", Name: canary, Role: access.TenantAdmin, Tenants: []tenant.ID{id}, CreatedAt: day})
 		w.hooks = append(w.hooks, WebhookInfo{ID: object, Tenant: id, Name: canary, URL: "https://siem.example/" + canary, Status: "active", CreatedAt: day})
+		w.logs = append(w.logs, LogStream{ID: object, Tenant: id, Name: canary, Kind: "http", Config: json.RawMessage(`{"url":"https://` + canary + `.example"}`), Format: "ndjson", Status: "active", CreatedAt: day})
 		w.jobs = append(w.jobs, ExportJob{ID: object, Tenant: id, Format: "csv", Query: canary, State: "cancelled", Owner: access.Actor{Name: canary}, CreatedAt: day})
 		w.backtests = append(w.backtests, BacktestInfo{ID: object, Tenant: id, Name: canary, From: day, To: day.Add(time.Hour), Labels: []string{canary}, Status: "queued", CreatedBy: canary, CreatedAt: day})
 		w.searches = append(w.searches, SavedSearch{ID: object, Tenant: id, Name: canary, Query: "actor:" + canary, Shared: true, Owner: access.Actor{Kind: access.KindUser, ID: "admin", Name: canary}, CreatedAt: day, UpdatedAt: day})
@@ -122,7 +124,7 @@ func (w *world) server(t testing.TB, change ...func(*Options)) *Server {
 	t.Helper()
 	o := Options{Auth: (*worldAuth)(w), Alerts: (*worldAlerts)(w), Events: (*worldEvents)(w), Findings: (*worldFindings)(w), Tenants: (*worldTenants)(w),
 		Keys: (*worldKeys)(w), Webhooks: (*worldWebhooks)(w), Trail: (*worldTrail)(w),
-		Insight: (*worldInsight)(w), Searches: (*worldSearches)(w), Backtests: (*worldBacktests)(w), Exports: (*worldExports)(w),
+		Insight: (*worldInsight)(w), Searches: (*worldSearches)(w), Backtests: (*worldBacktests)(w), Exports: (*worldExports)(w), Streams: (*worldStreams)(w),
 		ExportDir: "/nowhere", // no job runs without Run
 		Account:   (*worldAccount)(w), Users: (*worldUsers)(w), Usage: (*worldUsage)(w),
 		CursorKey: bytes.Repeat([]byte{7}, 32), AlertBudget: 5,

@@ -65,6 +65,7 @@ type Core struct {
 	Webhooks *Webhooks
 	Searches *Searches
 	Exports  *Exports
+	Streams  *Streams
 	Audit    *Audit
 	Usage    *Usage
 
@@ -158,6 +159,7 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 	c.Webhooks = &Webhooks{c}
 	c.Searches = &Searches{c}
 	c.Exports = &Exports{c}
+	c.Streams = &Streams{c}
 	c.Audit = &Audit{c: c, notes: notes{byKey: make(map[noteKey]*folded)}}
 	c.Usage = &Usage{c: c, allowed: newCache[tenant.ID, Allowance](20_000, credentialTTL, c.now), counted: make(map[usageKey]UsageCounts)}
 	if err := c.check(ctx); err != nil {

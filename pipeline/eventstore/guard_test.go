@@ -94,6 +94,17 @@ func reads(t *testing.T, s *eventstore.Store, id tenant.ID, ids []string) map[st
 			n, err := s.Norms(ctx, id, eventstore.Scope{})
 			return int(n.PerHour[4]), err
 		},
+		"tail": func() (int, error) {
+			heads, err := s.Heads(ctx, id, nil)
+			if err != nil || len(heads) == 0 {
+				return 0, err
+			}
+			n := 0
+			for _, h := range heads {
+				n += int(h.Rows)
+			}
+			return n, nil
+		},
 		"entities": func() (int, error) {
 			e, _, err := s.Entities(ctx, id, eventstore.EntitiesRequest{Type: "address"})
 			if len(e) != 1 {

@@ -328,6 +328,9 @@ func (a *App) startRoles(ctx context.Context, b backends, c *core.Core, store *e
 			return err
 		}
 		a.life.run("notifier", w.Run)
+		if err := a.startStreams(c, store); err != nil {
+			return err
+		}
 	}
 	if a.has("api") {
 		if err := a.startAPI(c, store, ls.api); err != nil {
@@ -355,7 +358,7 @@ func (a *App) startAPI(c *core.Core, store *eventstore.Store, ln net.Listener) e
 		SignIn: providerStore{c, trust}, PublicURL: a.opts.Config.Web.PublicURL,
 		Alerts: alertStream{alertStore{c.Alerts}, c}, Events: eventStore{store}, Findings: findingStore{c.Findings},
 		Tenants: tenantStore{c.Tenants}, Keys: keyStore{c.Keys}, Webhooks: webhookStore{c.Webhooks}, Trail: trailStore{c.Audit},
-		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Backtests: backtestStore{c.Backtests(), a.policyBook(c)}, Exports: exportStore{c.Exports}, ExportDir: filepath.Join(a.opts.Config.DataDir, "exports"),
+		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Backtests: backtestStore{c.Backtests(), a.policyBook(c)}, Exports: exportStore{c.Exports}, Streams: logStreamStore{c.Streams, store, a.opts.Config.Webhooks.AllowPrivate}, ExportDir: filepath.Join(a.opts.Config.DataDir, "exports"),
 		Detectors: detectorCatalogue(),
 		Classify:  classify, Web: dashboards.Web(), CursorKey: key, AlertBudget: a.opts.Config.Detectors.Budget,
 		SecureCookies: strings.HasPrefix(a.opts.Config.Web.PublicURL, "https://"),

@@ -42,6 +42,8 @@ func alertOf(o *owner) string { return o.alertID }
 func keyOf(o *owner) string   { return o.keyID }
 func hookOf(o *owner) string  { return o.hookID }
 
+func logStreamOf(o *owner) string { return o.logStreamID }
+
 func exportOf(o *owner) string   { return o.exportID }
 func backtestOf(o *owner) string { return o.backtestID }
 func searchOf(o *owner) string   { return o.searchID }
@@ -81,6 +83,11 @@ var shapes = map[string]shape{
 	"getFacets":             {query: "field=actor", search: true, canary: true},
 	"listFields":            {},
 	"exportEvents":          {query: "format=ndjson", search: true, canary: true},
+	"listStreams":           {list: true, canary: true},
+	"createStream":          {body: map[string]any{"name": "made by the proof", "kind": "http", "config": map[string]any{"url": "http://127.0.0.1:1/made-by-the-proof"}}},
+	"getStream":             {id: logStreamOf, canary: true},
+	"updateStream":          {id: logStreamOf, body: map[string]any{"status": "paused"}},
+	"deleteStream":          {id: logStreamOf, body: map[string]any{}},
 	"listExports":           {list: true, canary: true},
 	"createExport":          {body: map[string]any{"format": "csv", "query": "action:login"}},
 	"getExport":             {id: exportOf, canary: true},
@@ -131,7 +138,7 @@ var shapes = map[string]shape{
 
 // marks are the strings by which an owner can be known.
 func (o *owner) marks() []string {
-	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.searchID, o.backtestID, o.exportID, o.userID, o.ingest, o.admin, o.auditor}
+	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.searchID, o.backtestID, o.exportID, o.logStreamID, o.userID, o.ingest, o.admin, o.auditor}
 }
 
 // leaks finds marks of owners that the caller may not see.
@@ -356,7 +363,7 @@ func (p prover) headers(o *owner) {
 		p.pair(&p.n.header, o.etag, `"999-999"`, func(r *request, tag string) { id(r); r.header["If-Match"] = tag })
 	case "streamAlerts":
 		p.pair(&p.n.header, o.streamID, forged(o.streamID), func(r *request, id string) { r.header["Last-Event-ID"] = id })
-	case "createKey", "createWebhook", "createTenant", "createSearch", "createExport": // the foreign tenant used the first one already
+	case "createKey", "createWebhook", "createTenant", "createSearch", "createExport", "createStream": // the foreign tenant used the first one already
 		p.pair(&p.n.header, o.canary+p.r.Operation, "CANARY-none"+p.r.Operation, func(r *request, key string) { p.own(r); r.header["Idempotency-Key"] = key })
 	}
 }

@@ -39,6 +39,7 @@ type owner struct {
 	ingest, admin, auditor string // secrets
 	keyID, hookID          string
 	searchID, exportID     string
+	logStreamID            string
 	userID                 string
 	backtestID             string
 	alertID, otherID       string
@@ -124,6 +125,7 @@ func newWorld(t testing.TB) *world {
 		for range 2 {                                // a list of one has no cursor
 			o.backtestID = w.made(o, "/api/v1/backtests", map[string]any{"name": o.canary + " backtest", "from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z"})
 			o.searchID = w.made(o, "/api/v1/searches", map[string]any{"name": o.canary + " search", "query": "actor:" + o.canary + "*", "shared": true})
+			o.logStreamID = w.made(o, "/api/v1/streams", map[string]any{"name": o.canary + " stream", "kind": "http", "config": map[string]any{"url": w.hooks.URL + "/" + o.canary + "-stream"}})
 			o.exportID = w.made(o, "/api/v1/exports", map[string]any{"format": "csv", "query": "actor:" + o.canary + "*"})
 		}
 		w.owners = append(w.owners, o)
