@@ -293,6 +293,66 @@ func (e KeyKind) Valid() bool {
 	}
 }
 
+// Defines values for LogStreamFormat.
+const (
+	LogStreamFormatNdjson LogStreamFormat = "ndjson"
+	LogStreamFormatOcsf   LogStreamFormat = "ocsf"
+)
+
+// Valid indicates whether the value is a known member of the LogStreamFormat enum.
+func (e LogStreamFormat) Valid() bool {
+	switch e {
+	case LogStreamFormatNdjson:
+		return true
+	case LogStreamFormatOcsf:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogStreamKind.
+const (
+	LogStreamKindHttp   LogStreamKind = "http"
+	LogStreamKindKafka  LogStreamKind = "kafka"
+	LogStreamKindS3     LogStreamKind = "s3"
+	LogStreamKindSplunk LogStreamKind = "splunk"
+)
+
+// Valid indicates whether the value is a known member of the LogStreamKind enum.
+func (e LogStreamKind) Valid() bool {
+	switch e {
+	case LogStreamKindHttp:
+		return true
+	case LogStreamKindKafka:
+		return true
+	case LogStreamKindS3:
+		return true
+	case LogStreamKindSplunk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogStreamStatus.
+const (
+	LogStreamStatusActive LogStreamStatus = "active"
+	LogStreamStatusPaused LogStreamStatus = "paused"
+)
+
+// Valid indicates whether the value is a known member of the LogStreamStatus enum.
+func (e LogStreamStatus) Valid() bool {
+	switch e {
+	case LogStreamStatusActive:
+		return true
+	case LogStreamStatusPaused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NetworkRangeKind.
 const (
 	Cloud   NetworkRangeKind = "cloud"
@@ -392,6 +452,84 @@ func (e Severity) Valid() bool {
 	case Low:
 		return true
 	case Medium:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StreamCreateFormat.
+const (
+	StreamCreateFormatNdjson StreamCreateFormat = "ndjson"
+	StreamCreateFormatOcsf   StreamCreateFormat = "ocsf"
+)
+
+// Valid indicates whether the value is a known member of the StreamCreateFormat enum.
+func (e StreamCreateFormat) Valid() bool {
+	switch e {
+	case StreamCreateFormatNdjson:
+		return true
+	case StreamCreateFormatOcsf:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StreamCreateKind.
+const (
+	StreamCreateKindHttp   StreamCreateKind = "http"
+	StreamCreateKindKafka  StreamCreateKind = "kafka"
+	StreamCreateKindS3     StreamCreateKind = "s3"
+	StreamCreateKindSplunk StreamCreateKind = "splunk"
+)
+
+// Valid indicates whether the value is a known member of the StreamCreateKind enum.
+func (e StreamCreateKind) Valid() bool {
+	switch e {
+	case StreamCreateKindHttp:
+		return true
+	case StreamCreateKindKafka:
+		return true
+	case StreamCreateKindS3:
+		return true
+	case StreamCreateKindSplunk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StreamCreateStart.
+const (
+	Beginning StreamCreateStart = "beginning"
+	Now       StreamCreateStart = "now"
+)
+
+// Valid indicates whether the value is a known member of the StreamCreateStart enum.
+func (e StreamCreateStart) Valid() bool {
+	switch e {
+	case Beginning:
+		return true
+	case Now:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StreamPatchStatus.
+const (
+	StreamPatchStatusActive StreamPatchStatus = "active"
+	StreamPatchStatusPaused StreamPatchStatus = "paused"
+)
+
+// Valid indicates whether the value is a known member of the StreamPatchStatus enum.
+func (e StreamPatchStatus) Valid() bool {
+	switch e {
+	case StreamPatchStatusActive:
+		return true
+	case StreamPatchStatusPaused:
 		return true
 	default:
 		return false
@@ -1547,6 +1685,48 @@ type KnownValues struct {
 	Values   []SeenValue `json:"values"`
 }
 
+// LogStream defines model for LogStream.
+type LogStream struct {
+	Batches int64 `json:"batches"`
+
+	// Behind Events stored and not yet looked at, when last checked.
+	Behind       int64                  `json:"behind"`
+	CheckedAt    *time.Time             `json:"checked_at"`
+	Config       map[string]interface{} `json:"config"`
+	CreatedAt    time.Time              `json:"created_at"`
+	CreatedBy    string                 `json:"created_by"`
+	FailingSince *time.Time             `json:"failing_since"`
+
+	// Failures In a row.
+	Failures int64           `json:"failures"`
+	Format   LogStreamFormat `json:"format"`
+	Id       string          `json:"id"`
+	Kind     LogStreamKind   `json:"kind"`
+
+	// LagSeconds Age of the oldest of them.
+	LagSeconds float64    `json:"lag_seconds"`
+	LastError  *string    `json:"last_error"`
+	LastSentAt *time.Time `json:"last_sent_at"`
+	Name       string     `json:"name"`
+	Query      string     `json:"query"`
+
+	// Sent Events the receiver took.
+	Sent   int64           `json:"sent"`
+	Status LogStreamStatus `json:"status"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+}
+
+// LogStreamFormat defines model for LogStream.Format.
+type LogStreamFormat string
+
+// LogStreamKind defines model for LogStream.Kind.
+type LogStreamKind string
+
+// LogStreamStatus defines model for LogStream.Status.
+type LogStreamStatus string
+
 // NetworkRange defines model for NetworkRange.
 type NetworkRange struct {
 	Kind NetworkRangeKind `json:"kind"`
@@ -1904,10 +2084,72 @@ type StreamAlert struct {
 	TenantId TenantSlug `json:"tenant_id"`
 }
 
+// StreamConfig defines model for StreamConfig.
+type StreamConfig struct {
+	AccessKey  *string   `json:"access_key,omitempty"`
+	Brokers    *[]string `json:"brokers,omitempty"`
+	Bucket     *string   `json:"bucket,omitempty"`
+	Endpoint   *string   `json:"endpoint,omitempty"`
+	Index      *string   `json:"index,omitempty"`
+	Plain      *bool     `json:"plain,omitempty"`
+	Prefix     *string   `json:"prefix,omitempty"`
+	Region     *string   `json:"region,omitempty"`
+	Sourcetype *string   `json:"sourcetype,omitempty"`
+	Topic      *string   `json:"topic,omitempty"`
+	Url        *string   `json:"url,omitempty"`
+	Username   *string   `json:"username,omitempty"`
+}
+
+// StreamCreate defines model for StreamCreate.
+type StreamCreate struct {
+	Config StreamConfig        `json:"config"`
+	Format *StreamCreateFormat `json:"format,omitempty"`
+	Kind   StreamCreateKind    `json:"kind"`
+	Name   string              `json:"name"`
+
+	// Query Which events; all by default.
+	Query *string `json:"query,omitempty"`
+
+	// Secret A bearer token, HEC token, secret key or password; never shown again.
+	Secret *string `json:"secret,omitempty"`
+
+	// Start From the next event on, or with everything stored first.
+	Start *StreamCreateStart `json:"start,omitempty"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+}
+
+// StreamCreateFormat defines model for StreamCreate.Format.
+type StreamCreateFormat string
+
+// StreamCreateKind defines model for StreamCreate.Kind.
+type StreamCreateKind string
+
+// StreamCreateStart From the next event on, or with everything stored first.
+type StreamCreateStart string
+
 // StreamMissed The data of a `missed` message; read the list again.
 type StreamMissed struct {
 	Missed int64 `json:"missed"`
 }
+
+// StreamPage defines model for StreamPage.
+type StreamPage struct {
+	Items []LogStream `json:"items"`
+	Next  *string     `json:"next"`
+}
+
+// StreamPatch defines model for StreamPatch.
+type StreamPatch struct {
+	Status StreamPatchStatus `json:"status"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+}
+
+// StreamPatchStatus defines model for StreamPatch.Status.
+type StreamPatchStatus string
 
 // Suggestion defines model for Suggestion.
 type Suggestion struct {
@@ -3032,6 +3274,49 @@ type StreamAlertsParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
+// ListStreamsParams defines parameters for ListStreams.
+type ListStreamsParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// After The cursor `next` of the page before.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Items per page, at most 500.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateStreamParams defines parameters for CreateStream.
+type CreateStreamParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteStreamParams defines parameters for DeleteStream.
+type DeleteStreamParams struct {
+	// TenantId The tenant of the object, when the body does not name it. Only for roles with several tenants.
+	TenantId *TenantIDDelete `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
+// GetStreamParams defines parameters for GetStream.
+type GetStreamParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// UpdateStreamParams defines parameters for UpdateStream.
+type UpdateStreamParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
 // ListTenantsParams defines parameters for ListTenants.
 type ListTenantsParams struct {
 	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
@@ -3263,6 +3548,15 @@ type ConfirmTotpJSONRequestBody = TotpCode
 // ViewAsJSONRequestBody defines body for ViewAs for application/json ContentType.
 type ViewAsJSONRequestBody = ViewAs
 
+// CreateStreamJSONRequestBody defines body for CreateStream for application/json ContentType.
+type CreateStreamJSONRequestBody = StreamCreate
+
+// DeleteStreamJSONRequestBody defines body for DeleteStream for application/json ContentType.
+type DeleteStreamJSONRequestBody = TenantRef
+
+// UpdateStreamJSONRequestBody defines body for UpdateStream for application/json ContentType.
+type UpdateStreamJSONRequestBody = StreamPatch
+
 // CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
 type CreateTenantJSONRequestBody = TenantCreate
 
@@ -3481,6 +3775,21 @@ type ServerInterface interface {
 	// StreamAlerts Alerts as they are raised, amended or retracted (server-sent events)
 	// (GET /api/v1/stream)
 	StreamAlerts(c *gin.Context, params StreamAlertsParams)
+	// ListStreams Log streams, newest first; never their secrets
+	// (GET /api/v1/streams)
+	ListStreams(c *gin.Context, params ListStreamsParams)
+	// CreateStream Send a tenant's events on as they come in
+	// (POST /api/v1/streams)
+	CreateStream(c *gin.Context, params CreateStreamParams)
+	// DeleteStream End a log stream
+	// (DELETE /api/v1/streams/{id})
+	DeleteStream(c *gin.Context, id ObjectID, params DeleteStreamParams)
+	// GetStream One log stream: how far, how far behind, and what went wrong
+	// (GET /api/v1/streams/{id})
+	GetStream(c *gin.Context, id ObjectID, params GetStreamParams)
+	// UpdateStream Pause a log stream, or let it go on where it was
+	// (PATCH /api/v1/streams/{id})
+	UpdateStream(c *gin.Context, id ObjectID, params UpdateStreamParams)
 	// ListTenants The tenants in the credential's set, by id
 	// (GET /api/v1/tenants)
 	ListTenants(c *gin.Context, params ListTenantsParams)
@@ -6361,6 +6670,250 @@ func (siw *ServerInterfaceWrapper) StreamAlerts(c *gin.Context) {
 	siw.Handler.StreamAlerts(c, params)
 }
 
+// ListStreams operation middleware
+func (siw *ServerInterfaceWrapper) ListStreams(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListStreamsParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListStreams(c, params)
+}
+
+// CreateStream operation middleware
+func (siw *ServerInterfaceWrapper) CreateStream(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateStreamParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateStream(c, params)
+}
+
+// DeleteStream operation middleware
+func (siw *ServerInterfaceWrapper) DeleteStream(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteStreamParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteStream(c, id, params)
+}
+
+// GetStream operation middleware
+func (siw *ServerInterfaceWrapper) GetStream(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStreamParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetStream(c, id, params)
+}
+
+// UpdateStream operation middleware
+func (siw *ServerInterfaceWrapper) UpdateStream(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateStreamParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateStream(c, id, params)
+}
+
 // ListTenants operation middleware
 func (siw *ServerInterfaceWrapper) ListTenants(c *gin.Context) {
 
@@ -7516,6 +8069,11 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/sessions", wrapper.ListSessions)
 	router.DELETE(options.BaseURL+"/api/v1/sessions/:id", wrapper.EndSession)
 	router.GET(options.BaseURL+"/api/v1/stream", wrapper.StreamAlerts)
+	router.GET(options.BaseURL+"/api/v1/streams", wrapper.ListStreams)
+	router.POST(options.BaseURL+"/api/v1/streams", wrapper.CreateStream)
+	router.DELETE(options.BaseURL+"/api/v1/streams/:id", wrapper.DeleteStream)
+	router.GET(options.BaseURL+"/api/v1/streams/:id", wrapper.GetStream)
+	router.PATCH(options.BaseURL+"/api/v1/streams/:id", wrapper.UpdateStream)
 	router.GET(options.BaseURL+"/api/v1/tenants", wrapper.ListTenants)
 	router.POST(options.BaseURL+"/api/v1/tenants", wrapper.CreateTenant)
 	router.DELETE(options.BaseURL+"/api/v1/tenants/:id", wrapper.DeleteTenant)
@@ -8987,6 +9545,116 @@ func (response StreamAlerts200TexteventStreamResponse) VisitStreamAlertsResponse
 	}
 }
 
+type ListStreamsRequestObject struct {
+	Params ListStreamsParams
+}
+
+type ListStreamsResponseObject interface {
+	VisitListStreamsResponse(w http.ResponseWriter) error
+}
+
+type ListStreams200JSONResponse StreamPage
+
+func (response ListStreams200JSONResponse) VisitListStreamsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateStreamRequestObject struct {
+	Params CreateStreamParams
+	Body   *CreateStreamJSONRequestBody
+}
+
+type CreateStreamResponseObject interface {
+	VisitCreateStreamResponse(w http.ResponseWriter) error
+}
+
+type CreateStream201JSONResponse LogStream
+
+func (response CreateStream201JSONResponse) VisitCreateStreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteStreamRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params DeleteStreamParams
+	Body   *DeleteStreamJSONRequestBody
+}
+
+type DeleteStreamResponseObject interface {
+	VisitDeleteStreamResponse(w http.ResponseWriter) error
+}
+
+type DeleteStream204Response struct {
+}
+
+func (response DeleteStream204Response) VisitDeleteStreamResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type GetStreamRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params GetStreamParams
+}
+
+type GetStreamResponseObject interface {
+	VisitGetStreamResponse(w http.ResponseWriter) error
+}
+
+type GetStream200JSONResponse LogStream
+
+func (response GetStream200JSONResponse) VisitGetStreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateStreamRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params UpdateStreamParams
+	Body   *UpdateStreamJSONRequestBody
+}
+
+type UpdateStreamResponseObject interface {
+	VisitUpdateStreamResponse(w http.ResponseWriter) error
+}
+
+type UpdateStream200JSONResponse LogStream
+
+func (response UpdateStream200JSONResponse) VisitUpdateStreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTenantsRequestObject struct {
 	Params ListTenantsParams
 }
@@ -9700,6 +10368,21 @@ type StrictServerInterface interface {
 	// StreamAlerts Alerts as they are raised, amended or retracted (server-sent events)
 	// (GET /api/v1/stream)
 	StreamAlerts(ctx context.Context, request StreamAlertsRequestObject) (StreamAlertsResponseObject, error)
+	// ListStreams Log streams, newest first; never their secrets
+	// (GET /api/v1/streams)
+	ListStreams(ctx context.Context, request ListStreamsRequestObject) (ListStreamsResponseObject, error)
+	// CreateStream Send a tenant's events on as they come in
+	// (POST /api/v1/streams)
+	CreateStream(ctx context.Context, request CreateStreamRequestObject) (CreateStreamResponseObject, error)
+	// DeleteStream End a log stream
+	// (DELETE /api/v1/streams/{id})
+	DeleteStream(ctx context.Context, request DeleteStreamRequestObject) (DeleteStreamResponseObject, error)
+	// GetStream One log stream: how far, how far behind, and what went wrong
+	// (GET /api/v1/streams/{id})
+	GetStream(ctx context.Context, request GetStreamRequestObject) (GetStreamResponseObject, error)
+	// UpdateStream Pause a log stream, or let it go on where it was
+	// (PATCH /api/v1/streams/{id})
+	UpdateStream(ctx context.Context, request UpdateStreamRequestObject) (UpdateStreamResponseObject, error)
 	// ListTenants The tenants in the credential's set, by id
 	// (GET /api/v1/tenants)
 	ListTenants(ctx context.Context, request ListTenantsRequestObject) (ListTenantsResponseObject, error)
@@ -11702,6 +12385,196 @@ func (sh *strictHandler) StreamAlerts(ctx *gin.Context, params StreamAlertsParam
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(StreamAlertsResponseObject); ok {
 		if err := validResponse.VisitStreamAlertsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListStreams operation middleware
+func (sh *strictHandler) ListStreams(ctx *gin.Context, params ListStreamsParams) {
+	var request ListStreamsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListStreams(ctx, request.(ListStreamsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListStreams")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListStreamsResponseObject); ok {
+		if err := validResponse.VisitListStreamsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateStream operation middleware
+func (sh *strictHandler) CreateStream(ctx *gin.Context, params CreateStreamParams) {
+	var request CreateStreamRequestObject
+
+	request.Params = params
+
+	var body CreateStreamJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateStream(ctx, request.(CreateStreamRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateStream")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateStreamResponseObject); ok {
+		if err := validResponse.VisitCreateStreamResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteStream operation middleware
+func (sh *strictHandler) DeleteStream(ctx *gin.Context, id ObjectID, params DeleteStreamParams) {
+	var request DeleteStreamRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body DeleteStreamJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteStream(ctx, request.(DeleteStreamRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteStream")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteStreamResponseObject); ok {
+		if err := validResponse.VisitDeleteStreamResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetStream operation middleware
+func (sh *strictHandler) GetStream(ctx *gin.Context, id ObjectID, params GetStreamParams) {
+	var request GetStreamRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetStream(ctx, request.(GetStreamRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetStream")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetStreamResponseObject); ok {
+		if err := validResponse.VisitGetStreamResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateStream operation middleware
+func (sh *strictHandler) UpdateStream(ctx *gin.Context, id ObjectID, params UpdateStreamParams) {
+	var request UpdateStreamRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body UpdateStreamJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateStream(ctx, request.(UpdateStreamRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateStream")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateStreamResponseObject); ok {
+		if err := validResponse.VisitUpdateStreamResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

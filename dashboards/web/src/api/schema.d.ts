@@ -483,6 +483,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Log streams, newest first; never their secrets */
+        get: operations["listStreams"];
+        put?: never;
+        /**
+         * Send a tenant's events on as they come in
+         * @description At least once, in the order they were stored; a batch that is sent again carries the same key. The config depends on the kind:
+         *     http and splunk take `url`; s3 takes `endpoint`, `bucket`, `region`, `prefix` and `access_key`; kafka takes `brokers`, `topic` and `username`.
+         */
+        post: operations["createStream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/streams/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One log stream: how far, how far behind, and what went wrong */
+        get: operations["getStream"];
+        put?: never;
+        post?: never;
+        /** End a log stream */
+        delete: operations["deleteStream"];
+        options?: never;
+        head?: never;
+        /** Pause a log stream, or let it go on where it was */
+        patch: operations["updateStream"];
+        trace?: never;
+    };
     "/api/v1/audit/suggest": {
         parameters: {
             query?: never;
@@ -2050,6 +2091,98 @@ export interface components {
             from?: string | null;
             /** Format: date-time */
             to?: string | null;
+        };
+        StreamPage: {
+            items: components["schemas"]["LogStream"][];
+            next: string | null;
+        };
+        LogStream: {
+            id: string;
+            tenant_id: components["schemas"]["TenantSlug"];
+            name: string;
+            /** @enum {string} */
+            kind: "http" | "splunk" | "s3" | "kafka";
+            config: {
+                [key: string]: unknown;
+            };
+            query: string;
+            /** @enum {string} */
+            format: "ndjson" | "ocsf";
+            /** @enum {string} */
+            status: "active" | "paused";
+            /**
+             * Format: int64
+             * @description Events the receiver took.
+             */
+            sent: number;
+            /** Format: int64 */
+            batches: number;
+            /**
+             * Format: int64
+             * @description Events stored and not yet looked at, when last checked.
+             */
+            behind: number;
+            /**
+             * Format: double
+             * @description Age of the oldest of them.
+             */
+            lag_seconds: number;
+            /**
+             * Format: int64
+             * @description In a row.
+             */
+            failures: number;
+            last_error: string | null;
+            /** Format: date-time */
+            last_sent_at: string | null;
+            /** Format: date-time */
+            failing_since: string | null;
+            /** Format: date-time */
+            checked_at: string | null;
+            created_by: string;
+            /** Format: date-time */
+            created_at: string;
+        };
+        StreamCreate: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            name: string;
+            /** @enum {string} */
+            kind: "http" | "splunk" | "s3" | "kafka";
+            config: components["schemas"]["StreamConfig"];
+            /** @description A bearer token, HEC token, secret key or password; never shown again. */
+            secret?: string;
+            /** @description Which events; all by default. */
+            query?: string;
+            /**
+             * @default ndjson
+             * @enum {string}
+             */
+            format: "ndjson" | "ocsf";
+            /**
+             * @description From the next event on, or with everything stored first.
+             * @default now
+             * @enum {string}
+             */
+            start: "now" | "beginning";
+        };
+        StreamConfig: {
+            url?: string;
+            endpoint?: string;
+            bucket?: string;
+            region?: string;
+            prefix?: string;
+            access_key?: string;
+            plain?: boolean;
+            index?: string;
+            sourcetype?: string;
+            brokers?: string[];
+            topic?: string;
+            username?: string;
+        };
+        StreamPatch: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            /** @enum {string} */
+            status: "active" | "paused";
         };
         SearchPage: {
             items: components["schemas"]["SavedSearch"][];
@@ -4070,6 +4203,187 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listStreams: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+                /** @description The cursor `next` of the page before. */
+                after?: components["parameters"]["After"];
+                /** @description Items per page, at most 500. */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    createStream: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamCreate"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogStream"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getStream: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogStream"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteStream: {
+        parameters: {
+            query?: {
+                /** @description The tenant of the object, when the body does not name it. Only for roles with several tenants. */
+                tenant_id?: components["parameters"]["TenantIDDelete"];
+            };
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+            };
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TenantRef"];
+            };
+        };
+        responses: {
+            /** @description Ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    updateStream: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+            };
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamPatch"];
+            };
+        };
+        responses: {
+            /** @description As it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogStream"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
