@@ -300,7 +300,8 @@ func (p prover) run() {
 		}
 		if status < 300 {
 			p.n.own++
-		} else if !p.r.Public && p.c.role != "" && p.c.role != access.Ingest && p.c.can(p.r.Permission) {
+		} else if !p.r.Public && p.c.role != "" && p.c.role != access.Ingest && p.c.can(p.r.Permission) &&
+			!strings.Contains(string(body), "are waiting or running") { // its own, and enough of them
 			w.t.Errorf("control: %v: %d %s: the caller is not served its own", r, status, body)
 		}
 		if p.s.figure != "" && status == 200 {
