@@ -12,8 +12,12 @@ import (
 )
 
 func triageView(t TriageState) rest.Triage {
-	return rest.Triage{Status: rest.TriageStatus(t.Status), Verdict: orNil(t.Verdict), Assignee: orNil(t.Assignee),
-		UpdatedAt: ptr(t.UpdatedAt), Version: int64(t.Version)}
+	tags, links := append([]string{}, t.Tags...), []rest.Link{}
+	for _, l := range t.Links {
+		links = append(links, rest.Link{Url: l.URL, Title: orNil(l.Title)})
+	}
+	return rest.Triage{Status: rest.TriageStatus(t.Status), Verdict: orNil(t.Verdict), Assignee: orNil(t.Assignee), Tags: &tags, Links: &links,
+		Severity: orNil(t.Severity), AcknowledgedAt: ptr(t.AcknowledgedAt), ClosedAt: ptr(t.ClosedAt), UpdatedAt: ptr(t.UpdatedAt), Version: int64(t.Version)}
 }
 
 // etag changes with the alert and with its triage.
@@ -173,7 +177,17 @@ func (h *handlers) TriageAlert(ctx context.Context, r rest.TriageAlertRequestObj
 	if !matches(*r.Params.IfMatch, etag(a.Alert, a.Triage), false) {
 		return nil, newProblem(kindPrecondition, "The alert has changed since you read it.")
 	}
-	change := TriageChange{Version: a.Triage.Version}
+	change := TriageChange{Version: a.Triage.Version, Tags: r.Body.Tags, Comment: r.Body.Comment}
+	if r.Body.Severity.Given {
+		change.Severity = &r.Body.Severity.Value
+	}
+	if r.Body.Links != nil {
+		links := []Link{}
+		for _, l := range *r.Body.Links {
+			links = append(links, Link{l.Url, orEmpty(l.Title)})
+		}
+		change.Links = &links
+	}
 	if r.Body.Status != nil {
 		status := string(*r.Body.Status)
 		change.Status = &status

@@ -18,8 +18,20 @@ import (
 var (
 	needsQuery = map[string]string{"exportEvents": "format=ndjson", "getFacets": "field=actor", "downloadExport": "token=none", "getActorDay": "actor=someone", "suggestQuery": "q=actor:",
 		"diffPeriods":  "before_from=2026-03-01T00:00:00Z&before_to=2026-03-02T00:00:00Z&after_from=2026-03-02T00:00:00Z&after_to=2026-03-03T00:00:00Z",
-		"listEntities": "type=user", "getBaseline": "type=user&id=someone"}
+		"listAttempts": "seq=1", "listEntities": "type=user", "getBaseline": "type=user&id=someone"}
 	needsBody = map[string]string{
+		"bulkTriage":         `{"ids":["x"],"status":"closed"%s}`,
+		"setSLA":             `{"targets":[]%s}`,
+		"commentAlert":       `{"comment":"c"%s}`,
+		"undoTriage":         `{"version":2%s}`,
+		"createSuppression":  `{"scope":{"action":"login"},"until":"2027-01-01T00:00:00Z","owner":"o","reason":"r"%s}`,
+		"previewSuppression": `{"scope":{"action":"login"}%s}`,
+		"endSuppression":     `{%s}`,
+		"updateWebhook":      `{"min_severity":"low"%s}`,
+		"redeliverWebhook":   `{"seqs":[1]%s}`,
+		"testWebhook":        `{%s}`,
+		"rotateWebhook":      `{"overlap_hours":1%s}`,
+
 		"changePassword": `{"current_password":"right","new_password":"0123456789"}`,
 		"beginTotp":      `{"password":"right"}`,
 		"confirmTotp":    `{"code":"123456"}`,

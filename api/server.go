@@ -36,19 +36,21 @@ type Options struct {
 	Logger  *slog.Logger          // default: discard
 	Metrics prometheus.Registerer // nil: not exposed
 
-	Auth      Auth
-	Alerts    Alerts
-	Events    Events
-	Findings  Findings
-	Tenants   Tenants
-	Keys      Keys
-	Webhooks  Webhooks
-	Trail     Trail
-	Insight   Insight
-	Searches  Searches
-	Backtests Backtests
-	Exports   Exports
-	Streams   LogStreams
+	Auth         Auth
+	Alerts       Alerts
+	Events       Events
+	Findings     Findings
+	Tenants      Tenants
+	Keys         Keys
+	Webhooks     Webhooks
+	Trail        Trail
+	Insight      Insight
+	Searches     Searches
+	Backtests    Backtests
+	Exports      Exports
+	Streams      LogStreams
+	Triage       Triage
+	Suppressions Suppressions
 	// ExportDir is where large exports are kept for a day; empty: there are no
 	// export jobs.
 	ExportDir string
@@ -121,6 +123,7 @@ func New(o Options) (*Server, error) {
 	for name, absent := range map[string]bool{"Auth": o.Auth == nil, "Alerts": o.Alerts == nil, "Events": o.Events == nil, "Findings": o.Findings == nil,
 		"Tenants": o.Tenants == nil, "Keys": o.Keys == nil, "Webhooks": o.Webhooks == nil, "Trail": o.Trail == nil,
 		"Insight": o.Insight == nil, "Searches": o.Searches == nil, "Backtests": o.Backtests == nil, "Exports": o.Exports == nil, "Streams": o.Streams == nil,
+		"Triage": o.Triage == nil, "Suppressions": o.Suppressions == nil,
 		"Account": o.Account == nil, "Users": o.Users == nil, "Usage": o.Usage == nil} {
 		if absent {
 			missing = append(missing, fmt.Errorf("api: option %s is missing", name))

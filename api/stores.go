@@ -58,13 +58,23 @@ type TriageState struct {
 	Assignee  string // empty: nobody
 	Version   int
 	UpdatedAt time.Time // zero while nobody has touched it
+	Tags      []string
+	Links     []Link
+	Severity  string // set by people; empty: not
+	// Zero: not (any longer).
+	AcknowledgedAt, ClosedAt time.Time
 }
 
 // TriageChange sets what is not nil.
 type TriageChange struct {
 	Status            *string
 	Verdict, Assignee *string // "" clears
-	Version           int     // the one that was read, ErrConflict when it is no longer; 0: whatever there is
+	Severity          *string // "" gives the detectors' back
+	Tags              *[]string
+	AddTags, DropTags []string
+	Links             *[]Link
+	Comment           string
+	Version           int // the one that was read, ErrConflict when it is no longer; 0: whatever there is
 }
 
 // StoredAlert is the latest revision of an alert.
@@ -305,6 +315,9 @@ type WebhookInfo struct {
 	ID           string
 	Tenant       tenant.ID
 	Name, URL    string
+	Kind         string
+	Settings     map[string]string // without secrets
+	MinSeverity  alert.Severity
 	Status       string // active, paused or gone
 	CreatedAt    time.Time
 	Failures     int
@@ -327,7 +340,17 @@ type DeliveryInfo struct {
 // Webhooks are the endpoints. Lists are whole: a tenant has few.
 type Webhooks interface {
 	List(ctx context.Context, scope []tenant.ID) ([]WebhookInfo, error)
-	Create(ctx context.Context, by access.Actor, id tenant.ID, name, url string) (w WebhookInfo, secret string, err error)
+	Create(ctx context.Context, by access.Actor, id tenant.ID, n NewWebhook) (w WebhookInfo, secret string, err error)
+	// SetActive resumes or pauses.
+	SetActive(ctx context.Context, by access.Actor, id tenant.ID, webhookID string, active bool) error
+	SetMinSeverity(ctx context.Context, by access.Actor, id tenant.ID, webhookID string, least alert.Severity) error
+	// Rotate makes a new secret; both sign until overlap is over.
+	Rotate(ctx context.Context, by access.Actor, id tenant.ID, webhookID string, overlap time.Duration) (secret string, err error)
+	// Redeliver owes the revisions again, or every dead one without any.
+	Redeliver(ctx context.Context, by access.Actor, id tenant.ID, webhookID string, seqs []uint64) (int64, error)
+	// Test sends a made-up alert now.
+	Test(ctx context.Context, by access.Actor, id tenant.ID, webhookID string) (Exchange, error)
+	Attempts(ctx context.Context, id tenant.ID, webhookID string, seq uint64) ([]AttemptInfo, error)
 	Delete(ctx context.Context, by access.Actor, id tenant.ID, webhookID string) error
 	// Deliveries are newest first, with a seq below before unless it is 0.
 	Deliveries(ctx context.Context, id tenant.ID, webhookID string, before uint64, limit int) ([]DeliveryInfo, error)

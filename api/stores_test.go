@@ -120,7 +120,7 @@ func (w *worldAlerts) SetTriage(_ context.Context, id tenant.ID, _ access.Actor,
 			continue
 		}
 		t := &a.Triage
-		if ch.Version != t.Version {
+		if ch.Version != 0 && ch.Version != t.Version {
 			return *t, ErrConflict
 		}
 		for from, to := range map[*string]*string{ch.Status: &t.Status, ch.Verdict: &t.Verdict, ch.Assignee: &t.Assignee} {
@@ -435,12 +435,12 @@ func (w *worldWebhooks) List(_ context.Context, scope []tenant.ID) ([]WebhookInf
 	return slices.DeleteFunc(slices.Clone(w.hooks), func(h WebhookInfo) bool { return !slices.Contains(scope, h.Tenant) }), nil
 }
 
-func (w *worldWebhooks) Create(_ context.Context, _ access.Actor, id tenant.ID, name, url string) (WebhookInfo, string, error) {
-	if strings.Contains(url, "localhost") {
+func (w *worldWebhooks) Create(_ context.Context, _ access.Actor, id tenant.ID, n NewWebhook) (WebhookInfo, string, error) {
+	if strings.Contains(n.URL, "localhost") {
 		return WebhookInfo{}, "", fmt.Errorf("create webhook: %w", fmt.Errorf("%w: the address is private", ErrInvalid))
 	}
 	w.calls++
-	h := WebhookInfo{ID: fmt.Sprintf("hook%d", w.calls), Tenant: id, Name: name, URL: url, Status: "active", CreatedAt: w.now}
+	h := WebhookInfo{ID: fmt.Sprintf("hook%d", w.calls), Tenant: id, Name: n.Name, URL: n.URL, Kind: n.Kind, Status: "active", CreatedAt: w.now}
 	w.hooks = append(w.hooks, h)
 	return h, "whsec_x", nil
 }

@@ -1,16 +1,26 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/tenantwatch/tenantwatch/api/internal/rest"
+	"github.com/tenantwatch/tenantwatch/detectors/alert"
 )
 
 func webhookView(w WebhookInfo) rest.Webhook {
-	return rest.Webhook{Id: w.ID, TenantId: w.Tenant.String(), Name: w.Name, Url: w.URL, Status: rest.WebhookStatus(w.Status),
+	least, settings := rest.Severity(w.MinSeverity), []rest.DestinationSetting{}
+	if w.MinSeverity == "" {
+		least = rest.Severity(alert.Informational)
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Settings)) {
+		settings = append(settings, rest.DestinationSetting{Name: name, Value: w.Settings[name]})
+	}
+	return rest.Webhook{Kind: orNil(cmp.Or(w.Kind, "webhook")), MinSeverity: &least, Settings: &settings, Id: w.ID, TenantId: w.Tenant.String(), Name: w.Name, Url: w.URL, Status: rest.WebhookStatus(w.Status),
 		CreatedAt: w.CreatedAt.UTC(), Failures: int64(w.Failures), FailingSince: ptr(w.FailingSince)}
 }
 
@@ -46,14 +56,24 @@ func (h *handlers) ListWebhooks(ctx context.Context, r rest.ListWebhooksRequestO
 func (h *handlers) CreateWebhook(ctx context.Context, r rest.CreateWebhookRequestObject) (rest.CreateWebhookResponseObject, error) {
 	ctx, k := callOf(ctx)
 	u, err := url.Parse(r.Body.Url)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+	plain := orEmpty(r.Body.Kind) == "" || orEmpty(r.Body.Kind) == "webhook"
+	if err != nil || plain && (u.Host == "" || u.Scheme != "https" && u.Scheme != "http") || u.User != nil {
 		return nil, badField("url", "want an http or https address without a user name")
 	}
-	name := u.Host
-	if r.Body.Name != nil && strings.TrimSpace(*r.Body.Name) != "" {
-		name = strings.TrimSpace(*r.Body.Name)
+	n := NewWebhook{Name: u.Host, URL: r.Body.Url, Kind: orEmpty(r.Body.Kind), Token: orEmpty(r.Body.Token), Settings: map[string]string{}}
+	for _, x := range orEmpty(r.Body.Settings) {
+		n.Settings[x.Name] = x.Value
 	}
-	hook, secret, err := h.s.opts.Webhooks.Create(ctx, k.principal.Actor(), k.one, name, r.Body.Url)
+	if r.Body.MinSeverity != nil {
+		n.MinSeverity = alert.Severity(*r.Body.MinSeverity)
+	}
+	if name := strings.TrimSpace(orEmpty(r.Body.Name)); name != "" {
+		n.Name = name
+	}
+	if n.Name == "" {
+		n.Name = n.Kind
+	}
+	hook, secret, err := h.s.opts.Webhooks.Create(ctx, k.principal.Actor(), k.one, n)
 	if err != nil {
 		return nil, err
 	}

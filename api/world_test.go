@@ -125,6 +125,7 @@ func (w *world) server(t testing.TB, change ...func(*Options)) *Server {
 	o := Options{Auth: (*worldAuth)(w), Alerts: (*worldAlerts)(w), Events: (*worldEvents)(w), Findings: (*worldFindings)(w), Tenants: (*worldTenants)(w),
 		Keys: (*worldKeys)(w), Webhooks: (*worldWebhooks)(w), Trail: (*worldTrail)(w),
 		Insight: (*worldInsight)(w), Searches: (*worldSearches)(w), Backtests: (*worldBacktests)(w), Exports: (*worldExports)(w), Streams: (*worldStreams)(w),
+		Triage: (*worldTriage)(w), Suppressions: (*worldSuppressions)(w),
 		ExportDir: "/nowhere", // no job runs without Run
 		Account:   (*worldAccount)(w), Users: (*worldUsers)(w), Usage: (*worldUsage)(w),
 		CursorKey: bytes.Repeat([]byte{7}, 32), AlertBudget: 5,

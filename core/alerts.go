@@ -96,9 +96,11 @@ func (a *Alerts) append(ctx context.Context, tx pgx.Tx, alerts []alert.Alert, id
 	if len(stored) == 0 {
 		return nil, nil
 	}
-	// Every active endpoint is owed every new revision.
+	// Every active endpoint is owed every new revision that is grave enough for
+	// it; a retraction goes to all, for what it takes back may have been.
 	b.Queue(`insert into outbox (webhook_id, seq, owed_since) select w.id, r.seq, $2 from webhooks w, alert_revisions r
-		where w.status = 'active' and r.seq > $1`, seq-int64(len(stored)), a.c.now())
+		where w.status = 'active' and r.seq > $1 and (r.document->>'state' = 'retracted'
+		or array_position($3, r.document->>'severity') >= array_position($3, w.min_severity))`, seq-int64(len(stored)), a.c.now(), texts(severities))
 	b.Queue(`update alert_counters set seq = $1, last_hash = $2, changed_at = clock_timestamp()`, seq, prev)
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, err

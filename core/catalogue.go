@@ -72,12 +72,12 @@ var tables = map[string]Table{
 	"hidden_alerts":   {TenantTable, "", grants(roleTenant, "insert", "select", "update").and(roleGranted, "select")},
 	"findings_ledger": {TenantTable, "", grants(roleTenant, "insert", "select", "update").and(roleGranted, "select")},
 	"webhooks": {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").
-		and(roleGranted, "select(created_at)", "select(created_by)", "select(failing_since)", "select(failures)", "select(id)",
-			"select(name)", "select(next_attempt_at)", "select(status)", "select(tenant_id)", "select(url)").
+		and(roleGranted, "select(created_at)", "select(created_by)", "select(failing_since)", "select(failures)", "select(id)", "select(kind)", "select(min_severity)",
+			"select(name)", "select(next_attempt_at)", "select(settings)", "select(status)", "select(tenant_id)", "select(url)").
 		and(rolePlatform, "select(failures)", "select(id)", "select(lease_owner)", "select(lease_until)", "select(next_attempt_at)",
 			"select(status)", "select(tenant_id)", "update(lease_owner)", "update(lease_until)")},
 	"outbox": {TenantTable, "", grants(roleTenant, "insert", "select", "update").
-		and(rolePlatform, "select(owed_since)", "select(seq)", "select(state)", "select(tenant_id)", "select(webhook_id)")},
+		and(rolePlatform, "delete", "select(finished_at)", "select(owed_since)", "select(seq)", "select(state)", "select(tenant_id)", "select(webhook_id)")},
 	"export_jobs": {TenantTable, "", grants(roleTenant, "delete", "insert", "select", "update").and(roleGranted, "select").
 		and(rolePlatform, "select(attempts)", "select(created_at)", "select(expires_at)", "select(id)", "select(lease_until)", "select(node)", "select(state)", "select(tenant_id)",
 			"update(attempts)", "update(lease_until)", "update(node)", "update(started_at)", "update(state)")},

@@ -36,6 +36,9 @@ type Config struct {
 	// leaks through ON CONFLICT; otherwise Open only warns.
 	RequireFixed bool
 	// AllowHTTPWebhooks accepts http:// endpoints; otherwise only https://.
+	// CheckDestination says whether a destination of another kind than webhook
+	// can be sent to, and completes its address; nil knows webhooks only.
+	CheckDestination  func(kind, address string, settings map[string]string, token string) error
 	AllowHTTPWebhooks bool
 	// SessionIdle and SessionLife end a session after so long without a
 	// request, and in any case; default 2 h and 12 h.
@@ -283,6 +286,9 @@ func (c *Core) Prune(ctx context.Context) error {
 	now := c.now()
 	return c.InPlatform(ctx, OpPrune, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from sessions where expires_at < $1 or idle_until < $1`, now); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `delete from outbox where state = 'delivered' and finished_at < $1`, now.Add(-attemptsKept)); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `delete from delivery_attempts where at < $1`, now.Add(-attemptsKept))

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,7 +53,11 @@ func (w *Webhooks) Claim(ctx context.Context, owner string, now, until time.Time
 // Owed is what a sender needs to send.
 type Owed struct {
 	URL          string
+	Kind         string
+	Settings     map[string]string
+	Token        Secret // the other side's own; empty: none
 	Secret       Secret
+	OldSecret    Secret    // beside Secret while it rotates; empty: none
 	Failures     int       // of the endpoint, in a row
 	FailingSince time.Time // zero when the last attempt succeeded
 	Messages     []OwedMessage
@@ -69,12 +74,12 @@ type OwedMessage struct {
 // none when the lease is lost or the endpoint no longer active.
 func (w *Webhooks) Owed(ctx context.Context, e Endpoint, owner string, limit int) (Owed, error) {
 	var out Owed
-	var sealed []byte
+	var sealed, old, token, settings []byte
 	err := w.c.InTenantRead(ctx, e.Tenant, func(tx pgx.Tx) error {
 		var since *time.Time
-		err := tx.QueryRow(ctx, `select url, secret_sealed, failures, failing_since from webhooks
-			where id = $1 and status = 'active' and lease_owner = $2`, e.WebhookID, owner).
-			Scan(&out.URL, &sealed, &out.Failures, &since)
+		err := tx.QueryRow(ctx, `select url, kind, settings, secret_sealed, case when old_secret_until > $3 then old_secret end, token_sealed, failures, failing_since from webhooks
+			where id = $1 and status = 'active' and lease_owner = $2`, e.WebhookID, owner, w.c.now()).
+			Scan(&out.URL, &out.Kind, &settings, &sealed, &old, &token, &out.Failures, &since)
 		if err != nil {
 			return err
 		}
@@ -100,12 +105,29 @@ func (w *Webhooks) Owed(ctx context.Context, e Endpoint, owner string, limit int
 	} else if !ok {
 		return Owed{}, nil
 	}
-	secret, err := w.c.sealer.Open(ctx, sealPurpose(e.Tenant, e.WebhookID), sealed)
-	if err != nil {
-		return Owed{}, wrap(err, "secret of webhook %s of %s", e.WebhookID, e.Tenant)
+	if err := w.unseal(ctx, e, &out, sealed, old, token); err != nil {
+		return Owed{}, err
 	}
-	out.Secret = Secret(secret)
-	return out, nil
+	return out, json.Unmarshal(settings, &out.Settings)
+}
+
+func (w *Webhooks) unseal(ctx context.Context, e Endpoint, out *Owed, secret, old, token []byte) error {
+	purpose := sealPurpose(e.Tenant, e.WebhookID)
+	for _, x := range []struct {
+		into    *Secret
+		purpose string
+		sealed  []byte
+	}{{&out.Secret, purpose, secret}, {&out.OldSecret, purpose, old}, {&out.Token, purpose + " token", token}} {
+		if x.sealed == nil {
+			continue
+		}
+		plain, err := w.c.sealer.Open(ctx, x.purpose, x.sealed)
+		if err != nil {
+			return wrap(err, "secret of webhook %s of %s", e.WebhookID, e.Tenant)
+		}
+		*x.into = Secret(plain)
+	}
+	return nil
 }
 
 // Outcome is what a sender makes of an attempt.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/core/access"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
+	"github.com/tenantwatch/tenantwatch/detectors/alert"
 )
 
 // WebhookStatus says whether an endpoint is sent to.
@@ -34,6 +38,9 @@ type Webhook struct {
 	Tenant        tenant.ID
 	Name          string
 	URL           string
+	Kind          string            // "webhook", or another of core/delivery's
+	Settings      map[string]string // what the kind needs; no secrets
+	MinSeverity   alert.Severity
 	Status        WebhookStatus
 	CreatedBy     string
 	CreatedAt     time.Time
@@ -63,13 +70,66 @@ func sealPurpose(id tenant.ID, webhookID string) string {
 	return "webhook secret " + id.String() + " " + webhookID
 }
 
-// Create registers an endpoint for every alert revision from now on and gives
+// NewWebhook describes an endpoint to register.
+type NewWebhook struct {
+	Name, URL   string
+	Kind        string // empty: webhook
+	Settings    map[string]string
+	Token       Secret         // the other side's own; empty: none
+	MinSeverity alert.Severity // empty: all
+}
+
+// Create registers a webhook for every alert revision from now on and gives
 // its signing secret ("whsec_…", 256 bits), for the only time.
 func (w *Webhooks) Create(ctx context.Context, by access.Actor, id tenant.ID, name, rawURL string) (Webhook, Secret, error) {
-	addr, err := w.checkURL(rawURL)
+	return w.CreateDestination(ctx, by, id, NewWebhook{Name: name, URL: rawURL})
+}
+
+func (w *Webhooks) check(n *NewWebhook) (addr string, settings []byte, err error) {
+	if n.Kind == "" {
+		n.Kind = "webhook"
+	}
+	if n.MinSeverity == "" {
+		n.MinSeverity = alert.Informational
+	}
+	if !slices.Contains(severities, n.MinSeverity) {
+		return "", nil, invalid("min_severity %q: want informational, low, medium, high or critical", n.MinSeverity)
+	}
+	for k, v := range n.Settings {
+		if clean(k) != k || clean(v) != v || len(k) > 64 || len(v) > 4096 || len(n.Settings) > 20 {
+			return "", nil, invalid("settings: want at most 20 texts of at most 4096 bytes")
+		}
+	}
+	addr = n.URL
+	if strings.HasPrefix(addr, "http") || n.Kind == "webhook" {
+		if addr, err = w.checkURL(n.URL); err != nil {
+			return "", nil, err
+		}
+	} else if len(addr) > 2048 || len(addr) < 8 || clean(addr) != addr {
+		return "", nil, invalid("url: want 8 to 2048 bytes of text")
+	}
+	switch {
+	case w.c.cfg.CheckDestination != nil:
+		if err := w.c.cfg.CheckDestination(n.Kind, addr, n.Settings, n.Token.Reveal()); err != nil {
+			return "", nil, invalid("%s", err)
+		}
+	case n.Kind != "webhook":
+		return "", nil, invalid("kind %q is not known here", cut(n.Kind, 40))
+	}
+	if n.Settings == nil {
+		n.Settings = map[string]string{}
+	}
+	settings, err = json.Marshal(n.Settings)
+	return addr, settings, err
+}
+
+// CreateDestination is Create for any kind of destination.
+func (w *Webhooks) CreateDestination(ctx context.Context, by access.Actor, id tenant.ID, n NewWebhook) (Webhook, Secret, error) {
+	addr, settings, err := w.check(&n)
 	if err != nil {
 		return Webhook{}, "", err
 	}
+	name := n.Name
 	if name == "" {
 		if u, err := url.Parse(addr); err == nil {
 			name = u.Hostname()
@@ -82,32 +142,43 @@ func (w *Webhooks) Create(ctx context.Context, by access.Actor, id tenant.ID, na
 	if err != nil {
 		return Webhook{}, "", err
 	}
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails
-	secret := "whsec_" + base64.StdEncoding.EncodeToString(key)
-	sealed, err := w.c.sealer.Seal(ctx, sealPurpose(id, uid.String()), []byte(secret))
+	secret := newSigningSecret()
+	sealed, err := w.c.sealer.Seal(ctx, sealPurpose(id, uid.String()), []byte(secret.Reveal()))
 	if err != nil {
 		return Webhook{}, "", wrap(err, "seal the secret of webhook %s", name)
 	}
-	out := Webhook{ID: uid.String(), Tenant: id, Name: name, URL: addr, Status: WebhookActive, CreatedBy: by.Name}
+	var token []byte
+	if n.Token != "" {
+		if token, err = w.c.sealer.Seal(ctx, sealPurpose(id, uid.String())+" token", []byte(n.Token)); err != nil {
+			return Webhook{}, "", wrap(err, "seal the token of webhook %s", name)
+		}
+	}
+	out := Webhook{ID: uid.String(), Tenant: id, Name: name, URL: addr, Kind: n.Kind, Settings: n.Settings, MinSeverity: n.MinSeverity, Status: WebhookActive, CreatedBy: by.Name}
 	err = w.c.InTenant(ctx, id, func(tx pgx.Tx) error {
-		var n int
-		if err := tx.QueryRow(ctx, `select count(*) from webhooks`).Scan(&n); err != nil {
+		var count int
+		if err := tx.QueryRow(ctx, `select count(*) from webhooks`).Scan(&count); err != nil {
 			return err
 		}
-		if n >= maxWebhooks {
-			return invalid("the tenant has %d webhooks, the most there may be: delete one", n)
+		if count >= maxWebhooks {
+			return invalid("the tenant has %d webhooks, the most there may be: delete one", count)
 		}
-		if err := tx.QueryRow(ctx, `insert into webhooks (id, name, url, secret_sealed, created_by) values ($1, $2, $3, $4, $5) returning created_at`,
-			out.ID, name, addr, sealed, clean(by.Name)).Scan(&out.CreatedAt); err != nil {
+		if err := tx.QueryRow(ctx, `insert into webhooks (id, name, url, secret_sealed, created_by, kind, settings, min_severity, token_sealed)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning created_at`,
+			out.ID, name, addr, sealed, clean(by.Name), n.Kind, string(settings), string(n.MinSeverity), token).Scan(&out.CreatedAt); err != nil {
 			return err
 		}
-		return audit(ctx, tx, by, "webhook.create", out.ID, map[string]any{"name": name, "host": hostOf(addr)})
+		return audit(ctx, tx, by, "webhook.create", out.ID, map[string]any{"name": name, "kind": n.Kind, "host": hostOf(addr)})
 	})
 	if err != nil {
 		return Webhook{}, "", wrap(err, "create webhook of %s", id)
 	}
-	return out, Secret(secret), nil
+	return out, secret, nil
+}
+
+func newSigningSecret() Secret {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	return Secret("whsec_" + base64.StdEncoding.EncodeToString(key))
 }
 
 // hostOf keeps paths, which may be secret, out of the trail.
@@ -130,7 +201,7 @@ func (w *Webhooks) List(ctx context.Context, scope []tenant.ID) (out []Webhook, 
 	}
 	err = w.c.InGranted(ctx, scope, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `select tenant_id::text, id::text, name, url, status, created_by, created_at, failures, failing_since,
-			nullif(next_attempt_at, '-infinity') from webhooks order by created_at desc, id limit 5000`)
+			nullif(next_attempt_at, '-infinity'), kind, settings, min_severity from webhooks order by created_at desc, id limit 5000`)
 		if err != nil {
 			return err
 		}
@@ -138,7 +209,12 @@ func (w *Webhooks) List(ctx context.Context, scope []tenant.ID) (out []Webhook, 
 			var h Webhook
 			var tid string
 			var since, next *time.Time
-			if err := row.Scan(&tid, &h.ID, &h.Name, &h.URL, &h.Status, &h.CreatedBy, &h.CreatedAt, &h.Failures, &since, &next); err != nil {
+			var settings []byte
+			if err := row.Scan(&tid, &h.ID, &h.Name, &h.URL, &h.Status, &h.CreatedBy, &h.CreatedAt, &h.Failures, &since, &next,
+				&h.Kind, &settings, &h.MinSeverity); err != nil {
+				return h, err
+			}
+			if err := json.Unmarshal(settings, &h.Settings); err != nil {
 				return h, err
 			}
 			h.FailingSince, h.NextAttemptAt = orZero(since), orZero(next)
@@ -168,18 +244,72 @@ func (w *Webhooks) Resume(ctx context.Context, by access.Actor, id tenant.ID, we
 	return err
 }
 
-func (w *Webhooks) change(ctx context.Context, by access.Actor, id tenant.ID, webhookID, action, sql string) error {
+func (w *Webhooks) change(ctx context.Context, by access.Actor, id tenant.ID, webhookID, action, sql string, args ...any) error {
 	if _, err := uuid.Parse(webhookID); err != nil {
 		return wrap(ErrNotFound, "webhook")
 	}
 	err := w.c.InTenant(ctx, id, func(tx pgx.Tx) error {
 		var name string
-		if err := tx.QueryRow(ctx, sql, webhookID).Scan(&name); err != nil {
+		if err := tx.QueryRow(ctx, sql, append([]any{webhookID}, args...)...).Scan(&name); err != nil {
 			return err
 		}
 		return audit(ctx, tx, by, action, webhookID, map[string]any{"name": name})
 	})
 	return wrap(err, "%s %s of %s", action, webhookID, id)
+}
+
+// SetMinSeverity is the least severity that is sent from now on.
+func (w *Webhooks) SetMinSeverity(ctx context.Context, by access.Actor, id tenant.ID, webhookID string, least alert.Severity) error {
+	i := slices.Index(severities, least)
+	if i < 0 {
+		return invalid("min_severity %q: want informational, low, medium, high or critical", least)
+	}
+	return w.change(ctx, by, id, webhookID, "webhook.filter", `update webhooks set min_severity = $2 where id = $1 returning name`, string(least))
+}
+
+// Rotate makes a new signing secret. Until overlap is over messages carry a
+// signature by each of the two.
+func (w *Webhooks) Rotate(ctx context.Context, by access.Actor, id tenant.ID, webhookID string, overlap time.Duration) (Secret, error) {
+	if overlap < 0 || overlap > 7*24*time.Hour {
+		return "", invalid("overlap: want at most 168 hours")
+	}
+	secret := newSigningSecret()
+	sealed, err := w.c.sealer.Seal(ctx, sealPurpose(id, webhookID), []byte(secret.Reveal()))
+	if err != nil {
+		return "", wrap(err, "seal the secret of webhook %s", webhookID)
+	}
+	err = w.change(ctx, by, id, webhookID, "webhook.rotate", `update webhooks set old_secret = secret_sealed, old_secret_until = $3, secret_sealed = $2
+		where id = $1 returning name`, sealed, w.c.now().Add(overlap))
+	return secret, err
+}
+
+// Target reads one endpoint with its secrets, as a sender sees it, for a test
+// message; what is owed to it is left out.
+func (w *Webhooks) Target(ctx context.Context, id tenant.ID, webhookID string) (out Owed, err error) {
+	if _, err := uuid.Parse(webhookID); err != nil {
+		return Owed{}, wrap(ErrNotFound, "webhook")
+	}
+	whose, err := w.c.owners(ctx, []tenant.ID{id})
+	if err != nil {
+		return Owed{}, err
+	}
+	var settings, secret, old, token []byte
+	var owner string
+	err = w.c.InTenantRead(ctx, id, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `select tenant_id::text, url, kind, settings, secret_sealed, case when old_secret_until > $2 then old_secret end, token_sealed
+			from webhooks where id = $1`, webhookID, w.c.now()).Scan(&owner, &out.URL, &out.Kind, &settings, &secret, &old, &token)
+		if err == nil {
+			_, err = whose.of(owner)
+		}
+		return err
+	})
+	if err != nil {
+		return Owed{}, wrap(err, "webhook %s of %s", webhookID, id)
+	}
+	if err := w.unseal(ctx, Endpoint{id, webhookID}, &out, secret, old, token); err != nil {
+		return Owed{}, err
+	}
+	return out, json.Unmarshal(settings, &out.Settings)
 }
 
 // DeliveryState says what became of one revision for one endpoint.

@@ -1,17 +1,15 @@
 package delivery
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"net/http"
+	"encoding/json"
 	"strconv"
-
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/core/egress"
+	"github.com/tenantwatch/tenantwatch/detectors/alert"
 )
 
 // keptAnswer is how many bytes of an answer are kept with the attempt.
@@ -26,28 +24,21 @@ func MessageID(webhookID string, seq uint64) string {
 
 // send makes one attempt. It fails only when ctx, the sender's own, is done.
 func (w *Worker) send(ctx context.Context, owed core.Owed, e core.Endpoint, m core.OwedMessage) (egress.Answer, error) {
-	at := w.o.Now()
-	body, err := Body(m.Revision, w.o.Version)
+	k, ok := kindOf(owed.Kind)
+	if !ok {
+		return egress.Answer{Err: "kind " + owed.Kind + " is not known here"}, nil
+	}
+	msg, err := message(MessageID(e.WebhookID, m.Seq), m.Revision, w.o.Now(), w.o.Version)
 	if err != nil {
 		return egress.Answer{Err: err.Error()}, nil
 	}
-	signer, err := standardwebhooks.NewWebhook(owed.Secret.Reveal())
-	if err != nil {
-		return egress.Answer{Err: "the endpoint's secret is damaged"}, nil
-	}
-	id := MessageID(e.WebhookID, m.Seq)
-	signature, err := signer.Sign(id, at, body)
-	if err != nil {
-		return egress.Answer{Err: "sign: " + err.Error()}, nil
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, owed.URL, bytes.NewReader(body))
-	if err != nil {
-		return egress.Answer{Err: "url: " + err.Error()}, nil
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "tenantwatch/"+w.o.Version)
-	req.Header.Set("Webhook-Id", id)
-	req.Header.Set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
-	req.Header.Set("Webhook-Signature", signature)
-	return w.out.Do(ctx, req, at)
+	r, err := k.Send(ctx, w.out, target(owed), msg)
+	return r.Answer, err
+}
+
+// sampleRevision is a revision outside any feed.
+func sampleRevision(a alert.Alert) (core.Revision, error) {
+	doc, err := json.Marshal(&a)
+	zero := make([]byte, sha256.Size)
+	return core.Revision{Seq: a.Seq, Document: doc, PrevHash: zero, Hash: core.ChainHash(zero, doc)}, err
 }

@@ -65,6 +65,30 @@ func (e BacktestStatus) Valid() bool {
 	}
 }
 
+// Defines values for BulkItemResult.
+const (
+	Changed   BulkItemResult = "changed"
+	Conflict  BulkItemResult = "conflict"
+	NotFound  BulkItemResult = "not_found"
+	Unchanged BulkItemResult = "unchanged"
+)
+
+// Valid indicates whether the value is a known member of the BulkItemResult enum.
+func (e BulkItemResult) Valid() bool {
+	switch e {
+	case Changed:
+		return true
+	case Conflict:
+		return true
+	case NotFound:
+		return true
+	case Unchanged:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	Dead      DeliveryStatus = "dead"
@@ -737,6 +761,24 @@ func (e WebhookStatus) Valid() bool {
 	}
 }
 
+// Defines values for WebhookPatchStatus.
+const (
+	WebhookPatchStatusActive WebhookPatchStatus = "active"
+	WebhookPatchStatusPaused WebhookPatchStatus = "paused"
+)
+
+// Valid indicates whether the value is a known member of the WebhookPatchStatus enum.
+func (e WebhookPatchStatus) Valid() bool {
+	switch e {
+	case WebhookPatchStatusActive:
+		return true
+	case WebhookPatchStatusPaused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SearchEventsParamsOrder.
 const (
 	Asc  SearchEventsParamsOrder = "asc"
@@ -970,10 +1012,36 @@ type ActorDay struct {
 // Alert The alert record, the same in webhooks and offline, with its triage. Contributions sum to the score exactly.
 type Alert = AlertView
 
+// AlertChange defines model for AlertChange.
+type AlertChange struct {
+	// Actor An e-mail address or name.
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// Batch Of the bulk action it was part of.
+	Batch   *string       `json:"batch"`
+	Changes []FieldChange `json:"changes"`
+	Comment *string       `json:"comment"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+
+	// Undoes The version it took back.
+	Undoes *int64 `json:"undoes"`
+
+	// Version Of the triage after it.
+	Version int64 `json:"version"`
+}
+
 // AlertCounts Open means new or in progress, and not retracted.
 type AlertCounts struct {
 	BySeverity SeverityCounts `json:"by_severity"`
 	Open       int64          `json:"open"`
+}
+
+// AlertHistory defines model for AlertHistory.
+type AlertHistory struct {
+	Items []AlertChange `json:"items"`
 }
 
 // AlertPage defines model for AlertPage.
@@ -995,6 +1063,26 @@ type Around struct {
 	// Index Which of them is the one asked for, from 0.
 	Index int32   `json:"index"`
 	Items []Event `json:"items"`
+}
+
+// Attempt defines model for Attempt.
+type Attempt struct {
+	// Answer The first bytes.
+	Answer         string    `json:"answer"`
+	At             time.Time `json:"at"`
+	Attempt        int64     `json:"attempt"`
+	Error          *string   `json:"error"`
+	LatencyMs      float64   `json:"latency_ms"`
+	ResponseStatus *int32    `json:"response_status"`
+	Seq            int64     `json:"seq"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+}
+
+// AttemptList defines model for AttemptList.
+type AttemptList struct {
+	Items []Attempt `json:"items"`
 }
 
 // Backtest defines model for Backtest.
@@ -1194,6 +1282,50 @@ type Budget struct {
 	Raised24h int64 `json:"raised_24h"`
 }
 
+// BulkFilter defines model for BulkFilter.
+type BulkFilter struct {
+	Q        *string         `json:"q,omitempty"`
+	Severity *[]Severity     `json:"severity,omitempty"`
+	Status   *[]TriageStatus `json:"status,omitempty"`
+}
+
+// BulkItem defines model for BulkItem.
+type BulkItem struct {
+	Id      string         `json:"id"`
+	Result  BulkItemResult `json:"result"`
+	Version int64          `json:"version"`
+}
+
+// BulkItemResult defines model for BulkItem.Result.
+type BulkItemResult string
+
+// BulkResult defines model for BulkResult.
+type BulkResult struct {
+	// Batch What `undo` takes; null when nothing changed.
+	Batch   *string    `json:"batch"`
+	Changed int64      `json:"changed"`
+	Items   []BulkItem `json:"items"`
+}
+
+// BulkTriage defines model for BulkTriage.
+type BulkTriage struct {
+	AddTags *[]string `json:"add_tags,omitempty"`
+
+	// Assignee Empty for nobody.
+	Assignee   *string       `json:"assignee,omitempty"`
+	Comment    *string       `json:"comment,omitempty"`
+	Filter     *BulkFilter   `json:"filter,omitempty"`
+	Ids        *[]string     `json:"ids,omitempty"`
+	RemoveTags *[]string     `json:"remove_tags,omitempty"`
+	Severity   *Severity     `json:"severity,omitempty"`
+	Status     *TriageStatus `json:"status,omitempty"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+	Undo     *string     `json:"undo,omitempty"`
+	Verdict  *Verdict    `json:"verdict,omitempty"`
+}
+
 // Calendar defines model for Calendar.
 type Calendar struct {
 	Holidays []Holiday `json:"holidays"`
@@ -1208,6 +1340,14 @@ type CalendarPatch struct {
 	WorkDays *[]string  `json:"work_days,omitempty"`
 	WorkFrom *string    `json:"work_from,omitempty"`
 	WorkTo   *string    `json:"work_to,omitempty"`
+}
+
+// CommentCreate defines model for CommentCreate.
+type CommentCreate struct {
+	Comment string `json:"comment"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
 }
 
 // Contribution defines model for Contribution.
@@ -1259,6 +1399,12 @@ type DeliveryStatus string
 type DeliveryPage struct {
 	Items []Delivery `json:"items"`
 	Next  *string    `json:"next"`
+}
+
+// DestinationSetting defines model for DestinationSetting.
+type DestinationSetting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // DetectorDay defines model for DetectorDay.
@@ -1497,6 +1643,16 @@ type Field struct {
 // FieldType defines model for Field.Type.
 type FieldType string
 
+// FieldChange defines model for FieldChange.
+type FieldChange struct {
+	// Field status, verdict, assignee, severity, tags or links.
+	Field string `json:"field"`
+
+	// From Lists are joined by commas; empty for none.
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
 // FieldChanges defines model for FieldChanges.
 type FieldChanges struct {
 	Field  string        `json:"field"`
@@ -1553,6 +1709,27 @@ type FindingsAccounting struct {
 
 	// Total findings = alerted + folded + suppressed + below_budget, always.
 	Total FindingCounts `json:"total"`
+}
+
+// HiddenAlert defines model for HiddenAlert.
+type HiddenAlert struct {
+	Count             int64     `json:"count"`
+	Entity            Entity    `json:"entity"`
+	Id                string    `json:"id"`
+	RaisedAtEventTime time.Time `json:"raised_at_event_time"`
+	Reason            string    `json:"reason"`
+	Score             float64   `json:"score"`
+	Severity          Severity  `json:"severity"`
+	SuppressionId     string    `json:"suppression_id"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+	Title    string     `json:"title"`
+}
+
+// HiddenAlerts defines model for HiddenAlerts.
+type HiddenAlerts struct {
+	Items []HiddenAlert `json:"items"`
 }
 
 // Histogram defines model for Histogram.
@@ -1683,6 +1860,12 @@ type KnownValues struct {
 	Distinct int64       `json:"distinct"`
 	Field    string      `json:"field"`
 	Values   []SeenValue `json:"values"`
+}
+
+// Link defines model for Link.
+type Link struct {
+	Title *string `json:"title,omitempty"`
+	Url   string  `json:"url"`
 }
 
 // LogStream defines model for LogStream.
@@ -1876,6 +2059,19 @@ type RecoveryCodes struct {
 	RecoveryCodes []string `json:"recovery_codes"`
 }
 
+// Redeliver defines model for Redeliver.
+type Redeliver struct {
+	Seqs *[]int64 `json:"seqs,omitempty"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+}
+
+// Redelivered defines model for Redelivered.
+type Redelivered struct {
+	Owed int64 `json:"owed"`
+}
+
 // RelatedEntity defines model for RelatedEntity.
 type RelatedEntity struct {
 	Events int64     `json:"events"`
@@ -1886,6 +2082,50 @@ type RelatedEntity struct {
 
 // Role defines model for Role.
 type Role string
+
+// SLA defines model for SLA.
+type SLA struct {
+	Items   []SLAFigures `json:"items"`
+	Targets []SLATarget  `json:"targets"`
+}
+
+// SLAFigures Of the alerts of one tenant and severity that were stored on one UTC day. What is neither within nor late still has time.
+type SLAFigures struct {
+	AckLate         int64     `json:"ack_late"`
+	AckP50Seconds   float64   `json:"ack_p50_seconds"`
+	AckP90Seconds   float64   `json:"ack_p90_seconds"`
+	AckWithin       int64     `json:"ack_within"`
+	CloseLate       int64     `json:"close_late"`
+	CloseP50Seconds float64   `json:"close_p50_seconds"`
+	CloseP90Seconds float64   `json:"close_p90_seconds"`
+	CloseWithin     int64     `json:"close_within"`
+	Day             time.Time `json:"day"`
+	Raised          int64     `json:"raised"`
+	Severity        Severity  `json:"severity"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+}
+
+// SLATarget defines model for SLATarget.
+type SLATarget struct {
+	AckMinutes   int64    `json:"ack_minutes"`
+	CloseMinutes int64    `json:"close_minutes"`
+	Severity     Severity `json:"severity"`
+}
+
+// SLATargets defines model for SLATargets.
+type SLATargets struct {
+	Targets []SLATarget `json:"targets"`
+}
+
+// SLATargetsPut defines model for SLATargetsPut.
+type SLATargetsPut struct {
+	Targets []SLATarget `json:"targets"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+}
 
 // SavedSearch defines model for SavedSearch.
 type SavedSearch struct {
@@ -2184,6 +2424,102 @@ type Suggestions struct {
 // SuggestionsWant What belongs there.
 type SuggestionsWant string
 
+// Suppression defines model for Suppression.
+type Suppression struct {
+	CreatedAt time.Time  `json:"created_at"`
+	CreatedBy string     `json:"created_by"`
+	EndedAt   *time.Time `json:"ended_at"`
+	From      time.Time  `json:"from"`
+
+	// Hits Alerts it hid.
+	Hits    int64      `json:"hits"`
+	Id      string     `json:"id"`
+	InForce bool       `json:"in_force"`
+	LastHit *time.Time `json:"last_hit"`
+
+	// Override Why it was saved although it hides a confirmed true positive.
+	Override *string `json:"override"`
+
+	// Owner Who answers for it.
+	Owner  string `json:"owner"`
+	Reason string `json:"reason"`
+
+	// Scope Every field that is given must fit; an entity, an action, a network or a label is required.
+	Scope SuppressionScope `json:"scope"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+	Until    time.Time  `json:"until"`
+}
+
+// SuppressionCreate defines model for SuppressionCreate.
+type SuppressionCreate struct {
+	Override *string `json:"override,omitempty"`
+	Owner    string  `json:"owner"`
+	Reason   string  `json:"reason"`
+
+	// Scope Every field that is given must fit; an entity, an action, a network or a label is required.
+	Scope SuppressionScope `json:"scope"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+	Until    time.Time   `json:"until"`
+}
+
+// SuppressionCreated defines model for SuppressionCreated.
+type SuppressionCreated struct {
+	Preview     SuppressionPreview `json:"preview"`
+	Suppression Suppression        `json:"suppression"`
+}
+
+// SuppressionPage defines model for SuppressionPage.
+type SuppressionPage struct {
+	Items []Suppression `json:"items"`
+	Next  *string       `json:"next"`
+}
+
+// SuppressionPreview defines model for SuppressionPreview.
+type SuppressionPreview struct {
+	// Alerts The newest of them.
+	Alerts []Alert `json:"alerts"`
+
+	// Confirmed Those among them that were confirmed as true positives.
+	Confirmed []string  `json:"confirmed"`
+	From      time.Time `json:"from"`
+
+	// Hidden How many it would have hidden.
+	Hidden int64 `json:"hidden"`
+
+	// Scanned Alerts looked at.
+	Scanned   int64     `json:"scanned"`
+	To        time.Time `json:"to"`
+	Truncated bool      `json:"truncated"`
+}
+
+// SuppressionPreviewRequest defines model for SuppressionPreviewRequest.
+type SuppressionPreviewRequest struct {
+	Days *int64 `json:"days,omitempty"`
+
+	// Scope Every field that is given must fit; an entity, an action, a network or a label is required.
+	Scope SuppressionScope `json:"scope"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+}
+
+// SuppressionScope Every field that is given must fit; an entity, an action, a network or a label is required.
+type SuppressionScope struct {
+	// Action Verbatim or with one * at the end.
+	Action     *string `json:"action,omitempty"`
+	Detector   *string `json:"detector,omitempty"`
+	EntityId   *string `json:"entity_id,omitempty"`
+	EntityType *string `json:"entity_type,omitempty"`
+
+	// Label key=value
+	Label   *string `json:"label,omitempty"`
+	Network *string `json:"network,omitempty"`
+}
+
 // Tenant defines model for Tenant.
 type Tenant struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -2315,6 +2651,20 @@ type TenantSettingsPatch struct {
 // TenantSlug A tenant's immutable id.
 type TenantSlug = string
 
+// TestExchange defines model for TestExchange.
+type TestExchange struct {
+	Delivered bool    `json:"delivered"`
+	Error     *string `json:"error"`
+	LatencyMs float64 `json:"latency_ms"`
+	Protocol  string  `json:"protocol"`
+
+	// Request What was sent, secrets left out.
+	Request string `json:"request"`
+
+	// Response The first bytes of what came back.
+	Response string `json:"response"`
+}
+
 // TotpCode defines model for TotpCode.
 type TotpCode struct {
 	Code string `json:"code"`
@@ -2366,9 +2716,17 @@ type TrailPage struct {
 
 // Triage defines model for Triage.
 type Triage struct {
+	AcknowledgedAt *time.Time `json:"acknowledged_at,omitempty"`
+
 	// Assignee An e-mail address or name.
-	Assignee *string      `json:"assignee"`
+	Assignee *string    `json:"assignee"`
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+	Links    *[]Link    `json:"links,omitempty"`
+
+	// Severity Set by people in place of the detectors'.
+	Severity *string      `json:"severity,omitempty"`
 	Status   TriageStatus `json:"status"`
+	Tags     *[]string    `json:"tags,omitempty"`
 
 	// UpdatedAt Null as long as nobody has touched it.
 	UpdatedAt *time.Time `json:"updated_at"`
@@ -2381,6 +2739,13 @@ type TriagePatch = TriageChange
 
 // TriageStatus defines model for TriageStatus.
 type TriageStatus string
+
+// TriageUndo defines model for TriageUndo.
+type TriageUndo struct {
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+	Version  *int64      `json:"version,omitempty"`
+}
 
 // Usage defines model for Usage.
 type Usage struct {
@@ -2545,7 +2910,14 @@ type Webhook struct {
 	// Failures In a row.
 	Failures int64  `json:"failures"`
 	Id       string `json:"id"`
-	Name     string `json:"name"`
+
+	// Kind What kind of destination it is; see docs/destinations.md.
+	Kind        *string   `json:"kind,omitempty"`
+	MinSeverity *Severity `json:"min_severity,omitempty"`
+	Name        string    `json:"name"`
+
+	// Settings What the kind needs, secrets left out.
+	Settings *[]DestinationSetting `json:"settings,omitempty"`
 
 	// Status gone: the endpoint answered 410.
 	Status WebhookStatus `json:"status"`
@@ -2560,11 +2932,20 @@ type WebhookStatus string
 
 // WebhookCreate defines model for WebhookCreate.
 type WebhookCreate struct {
-	Name *string `json:"name,omitempty"`
+	// Kind webhook when left out; see docs/destinations.md for the others.
+	Kind        *string   `json:"kind,omitempty"`
+	MinSeverity *Severity `json:"min_severity,omitempty"`
+	Name        *string   `json:"name,omitempty"`
+
+	// Settings What the kind needs.
+	Settings *[]DestinationSetting `json:"settings,omitempty"`
 
 	// TenantId A tenant's immutable id.
 	TenantId *TenantSlug `json:"tenant_id,omitempty"`
-	Url      string      `json:"url"`
+
+	// Token The other side's own secret; it is sealed and never shown again.
+	Token *string `json:"token,omitempty"`
+	Url   string  `json:"url"`
 }
 
 // WebhookCreated defines model for WebhookCreated.
@@ -2578,6 +2959,26 @@ type WebhookCreated struct {
 type WebhookPage struct {
 	Items []Webhook `json:"items"`
 	Next  *string   `json:"next"`
+}
+
+// WebhookPatch defines model for WebhookPatch.
+type WebhookPatch struct {
+	MinSeverity *Severity           `json:"min_severity,omitempty"`
+	Status      *WebhookPatchStatus `json:"status,omitempty"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+}
+
+// WebhookPatchStatus defines model for WebhookPatch.Status.
+type WebhookPatchStatus string
+
+// WebhookRotate defines model for WebhookRotate.
+type WebhookRotate struct {
+	OverlapHours *int64 `json:"overlap_hours,omitempty"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
 }
 
 // Week 168 hours of the week in UTC, Monday 00:00 first.
@@ -2694,6 +3095,34 @@ type ListAlertsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// BulkTriageParams defines parameters for BulkTriage.
+type BulkTriageParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetSLAParams defines parameters for GetSLA.
+type GetSLAParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// From Events at or after this time.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Events before this time.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// SetSLAParams defines parameters for SetSLA.
+type SetSLAParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
 // GetAlertParams defines parameters for GetAlert.
 type GetAlertParams struct {
 	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
@@ -2703,8 +3132,24 @@ type GetAlertParams struct {
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
+// CommentAlertParams defines parameters for CommentAlert.
+type CommentAlertParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListAlertEventsParams defines parameters for ListAlertEvents.
 type ListAlertEventsParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// ListAlertHistoryParams defines parameters for ListAlertHistory.
+type ListAlertHistoryParams struct {
 	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
 	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
@@ -2716,6 +3161,16 @@ type TriageAlertParams struct {
 
 	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
 	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
+// UndoTriageParams defines parameters for UndoTriage.
+type UndoTriageParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetActorDayParams defines parameters for GetActorDay.
@@ -3317,6 +3772,59 @@ type UpdateStreamParams struct {
 	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
 }
 
+// ListSuppressionsParams defines parameters for ListSuppressions.
+type ListSuppressionsParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// After The cursor `next` of the page before.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Items per page, at most 500.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateSuppressionParams defines parameters for CreateSuppression.
+type CreateSuppressionParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// PreviewSuppressionParams defines parameters for PreviewSuppression.
+type PreviewSuppressionParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// EndSuppressionParams defines parameters for EndSuppression.
+type EndSuppressionParams struct {
+	// TenantId The tenant of the object, when the body does not name it. Only for roles with several tenants.
+	TenantId *TenantIDDelete `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
+// ListHiddenAlertsParams defines parameters for ListHiddenAlerts.
+type ListHiddenAlertsParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Q A text that occurs in title or entity, whatever its case.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Limit Items per page, at most 500.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListTenantsParams defines parameters for ListTenants.
 type ListTenantsParams struct {
 	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
@@ -3485,6 +3993,21 @@ type DeleteWebhookParams struct {
 	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
 }
 
+// UpdateWebhookParams defines parameters for UpdateWebhook.
+type UpdateWebhookParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
+// ListAttemptsParams defines parameters for ListAttempts.
+type ListAttemptsParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Seq The revision's number in the feed.
+	Seq int64 `form:"seq" json:"seq"`
+}
+
 // ListDeliveriesParams defines parameters for ListDeliveries.
 type ListDeliveriesParams struct {
 	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
@@ -3497,8 +4020,50 @@ type ListDeliveriesParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// RedeliverWebhookParams defines parameters for RedeliverWebhook.
+type RedeliverWebhookParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RotateWebhookParams defines parameters for RotateWebhook.
+type RotateWebhookParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TestWebhookParams defines parameters for TestWebhook.
+type TestWebhookParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// BulkTriageJSONRequestBody defines body for BulkTriage for application/json ContentType.
+type BulkTriageJSONRequestBody = BulkTriage
+
+// SetSLAJSONRequestBody defines body for SetSLA for application/json ContentType.
+type SetSLAJSONRequestBody = SLATargetsPut
+
+// CommentAlertJSONRequestBody defines body for CommentAlert for application/json ContentType.
+type CommentAlertJSONRequestBody = CommentCreate
+
 // TriageAlertJSONRequestBody defines body for TriageAlert for application/json ContentType.
 type TriageAlertJSONRequestBody = TriagePatch
+
+// UndoTriageJSONRequestBody defines body for UndoTriage for application/json ContentType.
+type UndoTriageJSONRequestBody = TriageUndo
 
 // CreateBacktestJSONRequestBody defines body for CreateBacktest for application/json ContentType.
 type CreateBacktestJSONRequestBody = BacktestCreate
@@ -3557,6 +4122,15 @@ type DeleteStreamJSONRequestBody = TenantRef
 // UpdateStreamJSONRequestBody defines body for UpdateStream for application/json ContentType.
 type UpdateStreamJSONRequestBody = StreamPatch
 
+// CreateSuppressionJSONRequestBody defines body for CreateSuppression for application/json ContentType.
+type CreateSuppressionJSONRequestBody = SuppressionCreate
+
+// PreviewSuppressionJSONRequestBody defines body for PreviewSuppression for application/json ContentType.
+type PreviewSuppressionJSONRequestBody = SuppressionPreviewRequest
+
+// EndSuppressionJSONRequestBody defines body for EndSuppression for application/json ContentType.
+type EndSuppressionJSONRequestBody = TenantRef
+
 // CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
 type CreateTenantJSONRequestBody = TenantCreate
 
@@ -3593,6 +4167,18 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 // DeleteWebhookJSONRequestBody defines body for DeleteWebhook for application/json ContentType.
 type DeleteWebhookJSONRequestBody = TenantRef
 
+// UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
+type UpdateWebhookJSONRequestBody = WebhookPatch
+
+// RedeliverWebhookJSONRequestBody defines body for RedeliverWebhook for application/json ContentType.
+type RedeliverWebhookJSONRequestBody = Redeliver
+
+// RotateWebhookJSONRequestBody defines body for RotateWebhook for application/json ContentType.
+type RotateWebhookJSONRequestBody = WebhookRotate
+
+// TestWebhookJSONRequestBody defines body for TestWebhook for application/json ContentType.
+type TestWebhookJSONRequestBody = TenantRef
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetFindingsAccounting What became of every finding, by hour of event time
@@ -3607,15 +4193,33 @@ type ServerInterface interface {
 	// ListAlerts List alerts, newest raised first
 	// (GET /api/v1/alerts)
 	ListAlerts(c *gin.Context, params ListAlertsParams)
+	// BulkTriage Change many alerts of one tenant at once, or take such a change back
+	// (POST /api/v1/alerts/bulk)
+	BulkTriage(c *gin.Context, params BulkTriageParams)
+	// GetSLA How soon alerts are taken up and closed, by day and severity
+	// (GET /api/v1/alerts/sla)
+	GetSLA(c *gin.Context, params GetSLAParams)
+	// SetSLA Set a tenant's targets
+	// (PUT /api/v1/alerts/sla)
+	SetSLA(c *gin.Context, params SetSLAParams)
 	// GetAlert One alert, with plots
 	// (GET /api/v1/alerts/{id})
 	GetAlert(c *gin.Context, id AlertID, params GetAlertParams)
+	// CommentAlert Say something about an alert
+	// (POST /api/v1/alerts/{id}/comments)
+	CommentAlert(c *gin.Context, id AlertID, params CommentAlertParams)
 	// ListAlertEvents The events an alert names, oldest first
 	// (GET /api/v1/alerts/{id}/events)
 	ListAlertEvents(c *gin.Context, id AlertID, params ListAlertEventsParams)
+	// ListAlertHistory What was done to an alert, by whom and when, oldest first
+	// (GET /api/v1/alerts/{id}/history)
+	ListAlertHistory(c *gin.Context, id AlertID, params ListAlertHistoryParams)
 	// TriageAlert Say what became of an alert
 	// (PATCH /api/v1/alerts/{id}/triage)
 	TriageAlert(c *gin.Context, id AlertID, params TriageAlertParams)
+	// UndoTriage Take a change back
+	// (POST /api/v1/alerts/{id}/undo)
+	UndoTriage(c *gin.Context, id AlertID, params UndoTriageParams)
 	// GetActorDay An actor's day beside its usual day
 	// (GET /api/v1/audit/day)
 	GetActorDay(c *gin.Context, params GetActorDayParams)
@@ -3790,6 +4394,21 @@ type ServerInterface interface {
 	// UpdateStream Pause a log stream, or let it go on where it was
 	// (PATCH /api/v1/streams/{id})
 	UpdateStream(c *gin.Context, id ObjectID, params UpdateStreamParams)
+	// ListSuppressions Suppressions with what they hid, newest first
+	// (GET /api/v1/suppressions)
+	ListSuppressions(c *gin.Context, params ListSuppressionsParams)
+	// CreateSuppression Hide alerts that fit a scope, until a day
+	// (POST /api/v1/suppressions)
+	CreateSuppression(c *gin.Context, params CreateSuppressionParams)
+	// PreviewSuppression What a suppression would have hidden
+	// (POST /api/v1/suppressions/preview)
+	PreviewSuppression(c *gin.Context, params PreviewSuppressionParams)
+	// EndSuppression End a suppression at once
+	// (DELETE /api/v1/suppressions/{id})
+	EndSuppression(c *gin.Context, id ObjectID, params EndSuppressionParams)
+	// ListHiddenAlerts What a suppression kept from being an alert, newest first
+	// (GET /api/v1/suppressions/{id}/alerts)
+	ListHiddenAlerts(c *gin.Context, id ObjectID, params ListHiddenAlertsParams)
 	// ListTenants The tenants in the credential's set, by id
 	// (GET /api/v1/tenants)
 	ListTenants(c *gin.Context, params ListTenantsParams)
@@ -3847,9 +4466,24 @@ type ServerInterface interface {
 	// DeleteWebhook Stop sending to an address
 	// (DELETE /api/v1/webhooks/{id})
 	DeleteWebhook(c *gin.Context, id ObjectID, params DeleteWebhookParams)
+	// UpdateWebhook Pause, resume or filter a webhook
+	// (PATCH /api/v1/webhooks/{id})
+	UpdateWebhook(c *gin.Context, id ObjectID, params UpdateWebhookParams)
+	// ListAttempts Every attempt to send one revision, oldest first
+	// (GET /api/v1/webhooks/{id}/attempts)
+	ListAttempts(c *gin.Context, id ObjectID, params ListAttemptsParams)
 	// ListDeliveries What was sent to a webhook, newest first
 	// (GET /api/v1/webhooks/{id}/deliveries)
 	ListDeliveries(c *gin.Context, id ObjectID, params ListDeliveriesParams)
+	// RedeliverWebhook Send revisions again
+	// (POST /api/v1/webhooks/{id}/redeliver)
+	RedeliverWebhook(c *gin.Context, id ObjectID, params RedeliverWebhookParams)
+	// RotateWebhook Make a new signing secret
+	// (POST /api/v1/webhooks/{id}/rotate)
+	RotateWebhook(c *gin.Context, id ObjectID, params RotateWebhookParams)
+	// TestWebhook Send a test message now and show the whole exchange
+	// (POST /api/v1/webhooks/{id}/test)
+	TestWebhook(c *gin.Context, id ObjectID, params TestWebhookParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -4065,6 +4699,148 @@ func (siw *ServerInterfaceWrapper) ListAlerts(c *gin.Context) {
 	siw.Handler.ListAlerts(c, params)
 }
 
+// BulkTriage operation middleware
+func (siw *ServerInterfaceWrapper) BulkTriage(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BulkTriageParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.BulkTriage(c, params)
+}
+
+// GetSLA operation middleware
+func (siw *ServerInterfaceWrapper) GetSLA(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSLAParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSLA(c, params)
+}
+
+// SetSLA operation middleware
+func (siw *ServerInterfaceWrapper) SetSLA(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetSLAParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetSLA(c, params)
+}
+
 // GetAlert operation middleware
 func (siw *ServerInterfaceWrapper) GetAlert(c *gin.Context) {
 
@@ -4122,6 +4898,74 @@ func (siw *ServerInterfaceWrapper) GetAlert(c *gin.Context) {
 	siw.Handler.GetAlert(c, id, params)
 }
 
+// CommentAlert operation middleware
+func (siw *ServerInterfaceWrapper) CommentAlert(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AlertID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CommentAlertParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CommentAlert(c, id, params)
+}
+
 // ListAlertEvents operation middleware
 func (siw *ServerInterfaceWrapper) ListAlertEvents(c *gin.Context) {
 
@@ -4156,6 +5000,42 @@ func (siw *ServerInterfaceWrapper) ListAlertEvents(c *gin.Context) {
 	}
 
 	siw.Handler.ListAlertEvents(c, id, params)
+}
+
+// ListAlertHistory operation middleware
+func (siw *ServerInterfaceWrapper) ListAlertHistory(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AlertID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAlertHistoryParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAlertHistory(c, id, params)
 }
 
 // TriageAlert operation middleware
@@ -4224,6 +5104,74 @@ func (siw *ServerInterfaceWrapper) TriageAlert(c *gin.Context) {
 	}
 
 	siw.Handler.TriageAlert(c, id, params)
+}
+
+// UndoTriage operation middleware
+func (siw *ServerInterfaceWrapper) UndoTriage(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AlertID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UndoTriageParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UndoTriage(c, id, params)
 }
 
 // GetActorDay operation middleware
@@ -6914,6 +7862,276 @@ func (siw *ServerInterfaceWrapper) UpdateStream(c *gin.Context) {
 	siw.Handler.UpdateStream(c, id, params)
 }
 
+// ListSuppressions operation middleware
+func (siw *ServerInterfaceWrapper) ListSuppressions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSuppressionsParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSuppressions(c, params)
+}
+
+// CreateSuppression operation middleware
+func (siw *ServerInterfaceWrapper) CreateSuppression(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSuppressionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateSuppression(c, params)
+}
+
+// PreviewSuppression operation middleware
+func (siw *ServerInterfaceWrapper) PreviewSuppression(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreviewSuppressionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PreviewSuppression(c, params)
+}
+
+// EndSuppression operation middleware
+func (siw *ServerInterfaceWrapper) EndSuppression(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndSuppressionParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EndSuppression(c, id, params)
+}
+
+// ListHiddenAlerts operation middleware
+func (siw *ServerInterfaceWrapper) ListHiddenAlerts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListHiddenAlertsParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListHiddenAlerts(c, id, params)
+}
+
 // ListTenants operation middleware
 func (siw *ServerInterfaceWrapper) ListTenants(c *gin.Context) {
 
@@ -7930,6 +9148,99 @@ func (siw *ServerInterfaceWrapper) DeleteWebhook(c *gin.Context) {
 	siw.Handler.DeleteWebhook(c, id, params)
 }
 
+// UpdateWebhook operation middleware
+func (siw *ServerInterfaceWrapper) UpdateWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateWebhookParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateWebhook(c, id, params)
+}
+
+// ListAttempts operation middleware
+func (siw *ServerInterfaceWrapper) ListAttempts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAttemptsParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "seq" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "seq", c.Request.URL.Query(), &params.Seq, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter seq: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAttempts(c, id, params)
+}
+
 // ListDeliveries operation middleware
 func (siw *ServerInterfaceWrapper) ListDeliveries(c *gin.Context) {
 
@@ -7982,6 +9293,210 @@ func (siw *ServerInterfaceWrapper) ListDeliveries(c *gin.Context) {
 	siw.Handler.ListDeliveries(c, id, params)
 }
 
+// RedeliverWebhook operation middleware
+func (siw *ServerInterfaceWrapper) RedeliverWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedeliverWebhookParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RedeliverWebhook(c, id, params)
+}
+
+// RotateWebhook operation middleware
+func (siw *ServerInterfaceWrapper) RotateWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateWebhookParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RotateWebhook(c, id, params)
+}
+
+// TestWebhook operation middleware
+func (siw *ServerInterfaceWrapper) TestWebhook(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ObjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TestWebhookParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken CSRF
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-CSRF-Token, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-CSRF-Token: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XCSRFToken = &XCSRFToken
+
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TestWebhook(c, id, params)
+}
+
 // GinServerOptions provides options for the Gin server.
 type GinServerOptions struct {
 	BaseURL      string
@@ -8014,8 +9529,14 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/activity", wrapper.GetActivity)
 	router.GET(options.BaseURL+"/api/v1/alerts", wrapper.ListAlerts)
 	router.GET(options.BaseURL+"/api/v1/alerts/:id", wrapper.GetAlert)
+	router.POST(options.BaseURL+"/api/v1/alerts/:id/comments", wrapper.CommentAlert)
 	router.GET(options.BaseURL+"/api/v1/alerts/:id/events", wrapper.ListAlertEvents)
+	router.GET(options.BaseURL+"/api/v1/alerts/:id/history", wrapper.ListAlertHistory)
 	router.PATCH(options.BaseURL+"/api/v1/alerts/:id/triage", wrapper.TriageAlert)
+	router.POST(options.BaseURL+"/api/v1/alerts/:id/undo", wrapper.UndoTriage)
+	router.POST(options.BaseURL+"/api/v1/alerts/bulk", wrapper.BulkTriage)
+	router.GET(options.BaseURL+"/api/v1/alerts/sla", wrapper.GetSLA)
+	router.PUT(options.BaseURL+"/api/v1/alerts/sla", wrapper.SetSLA)
 	router.GET(options.BaseURL+"/api/v1/audit/day", wrapper.GetActorDay)
 	router.GET(options.BaseURL+"/api/v1/audit/diff", wrapper.DiffPeriods)
 	router.GET(options.BaseURL+"/api/v1/audit/events", wrapper.SearchEvents)
@@ -8074,6 +9595,11 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/api/v1/streams/:id", wrapper.DeleteStream)
 	router.GET(options.BaseURL+"/api/v1/streams/:id", wrapper.GetStream)
 	router.PATCH(options.BaseURL+"/api/v1/streams/:id", wrapper.UpdateStream)
+	router.GET(options.BaseURL+"/api/v1/suppressions", wrapper.ListSuppressions)
+	router.POST(options.BaseURL+"/api/v1/suppressions", wrapper.CreateSuppression)
+	router.DELETE(options.BaseURL+"/api/v1/suppressions/:id", wrapper.EndSuppression)
+	router.GET(options.BaseURL+"/api/v1/suppressions/:id/alerts", wrapper.ListHiddenAlerts)
+	router.POST(options.BaseURL+"/api/v1/suppressions/preview", wrapper.PreviewSuppression)
 	router.GET(options.BaseURL+"/api/v1/tenants", wrapper.ListTenants)
 	router.POST(options.BaseURL+"/api/v1/tenants", wrapper.CreateTenant)
 	router.DELETE(options.BaseURL+"/api/v1/tenants/:id", wrapper.DeleteTenant)
@@ -8093,7 +9619,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/webhooks", wrapper.ListWebhooks)
 	router.POST(options.BaseURL+"/api/v1/webhooks", wrapper.CreateWebhook)
 	router.DELETE(options.BaseURL+"/api/v1/webhooks/:id", wrapper.DeleteWebhook)
+	router.PATCH(options.BaseURL+"/api/v1/webhooks/:id", wrapper.UpdateWebhook)
+	router.GET(options.BaseURL+"/api/v1/webhooks/:id/attempts", wrapper.ListAttempts)
 	router.GET(options.BaseURL+"/api/v1/webhooks/:id/deliveries", wrapper.ListDeliveries)
+	router.POST(options.BaseURL+"/api/v1/webhooks/:id/redeliver", wrapper.RedeliverWebhook)
+	router.POST(options.BaseURL+"/api/v1/webhooks/:id/rotate", wrapper.RotateWebhook)
+	router.POST(options.BaseURL+"/api/v1/webhooks/:id/test", wrapper.TestWebhook)
 }
 
 type GetFindingsAccountingRequestObject struct {
@@ -8184,6 +9715,74 @@ func (response ListAlerts200JSONResponse) VisitListAlertsResponse(w http.Respons
 	return err
 }
 
+type BulkTriageRequestObject struct {
+	Params BulkTriageParams
+	Body   *BulkTriageJSONRequestBody
+}
+
+type BulkTriageResponseObject interface {
+	VisitBulkTriageResponse(w http.ResponseWriter) error
+}
+
+type BulkTriage200JSONResponse BulkResult
+
+func (response BulkTriage200JSONResponse) VisitBulkTriageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSLARequestObject struct {
+	Params GetSLAParams
+}
+
+type GetSLAResponseObject interface {
+	VisitGetSLAResponse(w http.ResponseWriter) error
+}
+
+type GetSLA200JSONResponse SLA
+
+func (response GetSLA200JSONResponse) VisitGetSLAResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSLARequestObject struct {
+	Params SetSLAParams
+	Body   *SetSLAJSONRequestBody
+}
+
+type SetSLAResponseObject interface {
+	VisitSetSLAResponse(w http.ResponseWriter) error
+}
+
+type SetSLA200JSONResponse SLATargets
+
+func (response SetSLA200JSONResponse) VisitSetSLAResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetAlertRequestObject struct {
 	Id     AlertID `json:"id"`
 	Params GetAlertParams
@@ -8225,6 +9824,30 @@ func (response GetAlert304Response) VisitGetAlertResponse(w http.ResponseWriter)
 	return nil
 }
 
+type CommentAlertRequestObject struct {
+	Id     AlertID `json:"id"`
+	Params CommentAlertParams
+	Body   *CommentAlertJSONRequestBody
+}
+
+type CommentAlertResponseObject interface {
+	VisitCommentAlertResponse(w http.ResponseWriter) error
+}
+
+type CommentAlert200JSONResponse Alert
+
+func (response CommentAlert200JSONResponse) VisitCommentAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListAlertEventsRequestObject struct {
 	Id     AlertID `json:"id"`
 	Params ListAlertEventsParams
@@ -8237,6 +9860,29 @@ type ListAlertEventsResponseObject interface {
 type ListAlertEvents200JSONResponse EventList
 
 func (response ListAlertEvents200JSONResponse) VisitListAlertEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlertHistoryRequestObject struct {
+	Id     AlertID `json:"id"`
+	Params ListAlertHistoryParams
+}
+
+type ListAlertHistoryResponseObject interface {
+	VisitListAlertHistoryResponse(w http.ResponseWriter) error
+}
+
+type ListAlertHistory200JSONResponse AlertHistory
+
+func (response ListAlertHistory200JSONResponse) VisitListAlertHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8277,6 +9923,30 @@ func (response TriageAlert200JSONResponse) VisitTriageAlertResponse(w http.Respo
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoTriageRequestObject struct {
+	Id     AlertID `json:"id"`
+	Params UndoTriageParams
+	Body   *UndoTriageJSONRequestBody
+}
+
+type UndoTriageResponseObject interface {
+	VisitUndoTriageResponse(w http.ResponseWriter) error
+}
+
+type UndoTriage200JSONResponse Alert
+
+func (response UndoTriage200JSONResponse) VisitUndoTriageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9655,6 +11325,115 @@ func (response UpdateStream200JSONResponse) VisitUpdateStreamResponse(w http.Res
 	return err
 }
 
+type ListSuppressionsRequestObject struct {
+	Params ListSuppressionsParams
+}
+
+type ListSuppressionsResponseObject interface {
+	VisitListSuppressionsResponse(w http.ResponseWriter) error
+}
+
+type ListSuppressions200JSONResponse SuppressionPage
+
+func (response ListSuppressions200JSONResponse) VisitListSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSuppressionRequestObject struct {
+	Params CreateSuppressionParams
+	Body   *CreateSuppressionJSONRequestBody
+}
+
+type CreateSuppressionResponseObject interface {
+	VisitCreateSuppressionResponse(w http.ResponseWriter) error
+}
+
+type CreateSuppression201JSONResponse SuppressionCreated
+
+func (response CreateSuppression201JSONResponse) VisitCreateSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSuppressionRequestObject struct {
+	Params PreviewSuppressionParams
+	Body   *PreviewSuppressionJSONRequestBody
+}
+
+type PreviewSuppressionResponseObject interface {
+	VisitPreviewSuppressionResponse(w http.ResponseWriter) error
+}
+
+type PreviewSuppression200JSONResponse SuppressionPreview
+
+func (response PreviewSuppression200JSONResponse) VisitPreviewSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSuppressionRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params EndSuppressionParams
+	Body   *EndSuppressionJSONRequestBody
+}
+
+type EndSuppressionResponseObject interface {
+	VisitEndSuppressionResponse(w http.ResponseWriter) error
+}
+
+type EndSuppression204Response struct {
+}
+
+func (response EndSuppression204Response) VisitEndSuppressionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ListHiddenAlertsRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params ListHiddenAlertsParams
+}
+
+type ListHiddenAlertsResponseObject interface {
+	VisitListHiddenAlertsResponse(w http.ResponseWriter) error
+}
+
+type ListHiddenAlerts200JSONResponse HiddenAlerts
+
+func (response ListHiddenAlerts200JSONResponse) VisitListHiddenAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTenantsRequestObject struct {
 	Params ListTenantsParams
 }
@@ -10163,6 +11942,53 @@ func (response DeleteWebhook204Response) VisitDeleteWebhookResponse(w http.Respo
 	return nil
 }
 
+type UpdateWebhookRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params UpdateWebhookParams
+	Body   *UpdateWebhookJSONRequestBody
+}
+
+type UpdateWebhookResponseObject interface {
+	VisitUpdateWebhookResponse(w http.ResponseWriter) error
+}
+
+type UpdateWebhook200JSONResponse Webhook
+
+func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAttemptsRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params ListAttemptsParams
+}
+
+type ListAttemptsResponseObject interface {
+	VisitListAttemptsResponse(w http.ResponseWriter) error
+}
+
+type ListAttempts200JSONResponse AttemptList
+
+func (response ListAttempts200JSONResponse) VisitListAttemptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDeliveriesRequestObject struct {
 	Id     ObjectID `json:"id"`
 	Params ListDeliveriesParams
@@ -10175,6 +12001,78 @@ type ListDeliveriesResponseObject interface {
 type ListDeliveries200JSONResponse DeliveryPage
 
 func (response ListDeliveries200JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params RedeliverWebhookParams
+	Body   *RedeliverWebhookJSONRequestBody
+}
+
+type RedeliverWebhookResponseObject interface {
+	VisitRedeliverWebhookResponse(w http.ResponseWriter) error
+}
+
+type RedeliverWebhook200JSONResponse Redelivered
+
+func (response RedeliverWebhook200JSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params RotateWebhookParams
+	Body   *RotateWebhookJSONRequestBody
+}
+
+type RotateWebhookResponseObject interface {
+	VisitRotateWebhookResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhook200JSONResponse WebhookCreated
+
+func (response RotateWebhook200JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	Id     ObjectID `json:"id"`
+	Params TestWebhookParams
+	Body   *TestWebhookJSONRequestBody
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook200JSONResponse TestExchange
+
+func (response TestWebhook200JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -10200,15 +12098,33 @@ type StrictServerInterface interface {
 	// ListAlerts List alerts, newest raised first
 	// (GET /api/v1/alerts)
 	ListAlerts(ctx context.Context, request ListAlertsRequestObject) (ListAlertsResponseObject, error)
+	// BulkTriage Change many alerts of one tenant at once, or take such a change back
+	// (POST /api/v1/alerts/bulk)
+	BulkTriage(ctx context.Context, request BulkTriageRequestObject) (BulkTriageResponseObject, error)
+	// GetSLA How soon alerts are taken up and closed, by day and severity
+	// (GET /api/v1/alerts/sla)
+	GetSLA(ctx context.Context, request GetSLARequestObject) (GetSLAResponseObject, error)
+	// SetSLA Set a tenant's targets
+	// (PUT /api/v1/alerts/sla)
+	SetSLA(ctx context.Context, request SetSLARequestObject) (SetSLAResponseObject, error)
 	// GetAlert One alert, with plots
 	// (GET /api/v1/alerts/{id})
 	GetAlert(ctx context.Context, request GetAlertRequestObject) (GetAlertResponseObject, error)
+	// CommentAlert Say something about an alert
+	// (POST /api/v1/alerts/{id}/comments)
+	CommentAlert(ctx context.Context, request CommentAlertRequestObject) (CommentAlertResponseObject, error)
 	// ListAlertEvents The events an alert names, oldest first
 	// (GET /api/v1/alerts/{id}/events)
 	ListAlertEvents(ctx context.Context, request ListAlertEventsRequestObject) (ListAlertEventsResponseObject, error)
+	// ListAlertHistory What was done to an alert, by whom and when, oldest first
+	// (GET /api/v1/alerts/{id}/history)
+	ListAlertHistory(ctx context.Context, request ListAlertHistoryRequestObject) (ListAlertHistoryResponseObject, error)
 	// TriageAlert Say what became of an alert
 	// (PATCH /api/v1/alerts/{id}/triage)
 	TriageAlert(ctx context.Context, request TriageAlertRequestObject) (TriageAlertResponseObject, error)
+	// UndoTriage Take a change back
+	// (POST /api/v1/alerts/{id}/undo)
+	UndoTriage(ctx context.Context, request UndoTriageRequestObject) (UndoTriageResponseObject, error)
 	// GetActorDay An actor's day beside its usual day
 	// (GET /api/v1/audit/day)
 	GetActorDay(ctx context.Context, request GetActorDayRequestObject) (GetActorDayResponseObject, error)
@@ -10383,6 +12299,21 @@ type StrictServerInterface interface {
 	// UpdateStream Pause a log stream, or let it go on where it was
 	// (PATCH /api/v1/streams/{id})
 	UpdateStream(ctx context.Context, request UpdateStreamRequestObject) (UpdateStreamResponseObject, error)
+	// ListSuppressions Suppressions with what they hid, newest first
+	// (GET /api/v1/suppressions)
+	ListSuppressions(ctx context.Context, request ListSuppressionsRequestObject) (ListSuppressionsResponseObject, error)
+	// CreateSuppression Hide alerts that fit a scope, until a day
+	// (POST /api/v1/suppressions)
+	CreateSuppression(ctx context.Context, request CreateSuppressionRequestObject) (CreateSuppressionResponseObject, error)
+	// PreviewSuppression What a suppression would have hidden
+	// (POST /api/v1/suppressions/preview)
+	PreviewSuppression(ctx context.Context, request PreviewSuppressionRequestObject) (PreviewSuppressionResponseObject, error)
+	// EndSuppression End a suppression at once
+	// (DELETE /api/v1/suppressions/{id})
+	EndSuppression(ctx context.Context, request EndSuppressionRequestObject) (EndSuppressionResponseObject, error)
+	// ListHiddenAlerts What a suppression kept from being an alert, newest first
+	// (GET /api/v1/suppressions/{id}/alerts)
+	ListHiddenAlerts(ctx context.Context, request ListHiddenAlertsRequestObject) (ListHiddenAlertsResponseObject, error)
 	// ListTenants The tenants in the credential's set, by id
 	// (GET /api/v1/tenants)
 	ListTenants(ctx context.Context, request ListTenantsRequestObject) (ListTenantsResponseObject, error)
@@ -10440,9 +12371,24 @@ type StrictServerInterface interface {
 	// DeleteWebhook Stop sending to an address
 	// (DELETE /api/v1/webhooks/{id})
 	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// UpdateWebhook Pause, resume or filter a webhook
+	// (PATCH /api/v1/webhooks/{id})
+	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
+	// ListAttempts Every attempt to send one revision, oldest first
+	// (GET /api/v1/webhooks/{id}/attempts)
+	ListAttempts(ctx context.Context, request ListAttemptsRequestObject) (ListAttemptsResponseObject, error)
 	// ListDeliveries What was sent to a webhook, newest first
 	// (GET /api/v1/webhooks/{id}/deliveries)
 	ListDeliveries(ctx context.Context, request ListDeliveriesRequestObject) (ListDeliveriesResponseObject, error)
+	// RedeliverWebhook Send revisions again
+	// (POST /api/v1/webhooks/{id}/redeliver)
+	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
+	// RotateWebhook Make a new signing secret
+	// (POST /api/v1/webhooks/{id}/rotate)
+	RotateWebhook(ctx context.Context, request RotateWebhookRequestObject) (RotateWebhookResponseObject, error)
+	// TestWebhook Send a test message now and show the whole exchange
+	// (POST /api/v1/webhooks/{id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
@@ -10606,6 +12552,120 @@ func (sh *strictHandler) ListAlerts(ctx *gin.Context, params ListAlertsParams) {
 	}
 }
 
+// BulkTriage operation middleware
+func (sh *strictHandler) BulkTriage(ctx *gin.Context, params BulkTriageParams) {
+	var request BulkTriageRequestObject
+
+	request.Params = params
+
+	var body BulkTriageJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BulkTriage(ctx, request.(BulkTriageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BulkTriage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(BulkTriageResponseObject); ok {
+		if err := validResponse.VisitBulkTriageResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSLA operation middleware
+func (sh *strictHandler) GetSLA(ctx *gin.Context, params GetSLAParams) {
+	var request GetSLARequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSLA(ctx, request.(GetSLARequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSLA")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSLAResponseObject); ok {
+		if err := validResponse.VisitGetSLAResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetSLA operation middleware
+func (sh *strictHandler) SetSLA(ctx *gin.Context, params SetSLAParams) {
+	var request SetSLARequestObject
+
+	request.Params = params
+
+	var body SetSLAJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetSLA(ctx, request.(SetSLARequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetSLA")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetSLAResponseObject); ok {
+		if err := validResponse.VisitSetSLAResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetAlert operation middleware
 func (sh *strictHandler) GetAlert(ctx *gin.Context, id AlertID, params GetAlertParams) {
 	var request GetAlertRequestObject
@@ -10633,6 +12693,51 @@ func (sh *strictHandler) GetAlert(ctx *gin.Context, id AlertID, params GetAlertP
 	}
 }
 
+// CommentAlert operation middleware
+func (sh *strictHandler) CommentAlert(ctx *gin.Context, id AlertID, params CommentAlertParams) {
+	var request CommentAlertRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body CommentAlertJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CommentAlert(ctx, request.(CommentAlertRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CommentAlert")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CommentAlertResponseObject); ok {
+		if err := validResponse.VisitCommentAlertResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListAlertEvents operation middleware
 func (sh *strictHandler) ListAlertEvents(ctx *gin.Context, id AlertID, params ListAlertEventsParams) {
 	var request ListAlertEventsRequestObject
@@ -10653,6 +12758,33 @@ func (sh *strictHandler) ListAlertEvents(ctx *gin.Context, id AlertID, params Li
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListAlertEventsResponseObject); ok {
 		if err := validResponse.VisitListAlertEventsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAlertHistory operation middleware
+func (sh *strictHandler) ListAlertHistory(ctx *gin.Context, id AlertID, params ListAlertHistoryParams) {
+	var request ListAlertHistoryRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAlertHistory(ctx, request.(ListAlertHistoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAlertHistory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAlertHistoryResponseObject); ok {
+		if err := validResponse.VisitListAlertHistoryResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -10698,6 +12830,51 @@ func (sh *strictHandler) TriageAlert(ctx *gin.Context, id AlertID, params Triage
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(TriageAlertResponseObject); ok {
 		if err := validResponse.VisitTriageAlertResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UndoTriage operation middleware
+func (sh *strictHandler) UndoTriage(ctx *gin.Context, id AlertID, params UndoTriageParams) {
+	var request UndoTriageRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body UndoTriageJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UndoTriage(ctx, request.(UndoTriageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UndoTriage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UndoTriageResponseObject); ok {
+		if err := validResponse.VisitUndoTriageResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -12582,6 +14759,195 @@ func (sh *strictHandler) UpdateStream(ctx *gin.Context, id ObjectID, params Upda
 	}
 }
 
+// ListSuppressions operation middleware
+func (sh *strictHandler) ListSuppressions(ctx *gin.Context, params ListSuppressionsParams) {
+	var request ListSuppressionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSuppressions(ctx, request.(ListSuppressionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSuppressions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSuppressionsResponseObject); ok {
+		if err := validResponse.VisitListSuppressionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateSuppression operation middleware
+func (sh *strictHandler) CreateSuppression(ctx *gin.Context, params CreateSuppressionParams) {
+	var request CreateSuppressionRequestObject
+
+	request.Params = params
+
+	var body CreateSuppressionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSuppression(ctx, request.(CreateSuppressionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSuppression")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateSuppressionResponseObject); ok {
+		if err := validResponse.VisitCreateSuppressionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PreviewSuppression operation middleware
+func (sh *strictHandler) PreviewSuppression(ctx *gin.Context, params PreviewSuppressionParams) {
+	var request PreviewSuppressionRequestObject
+
+	request.Params = params
+
+	var body PreviewSuppressionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewSuppression(ctx, request.(PreviewSuppressionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewSuppression")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PreviewSuppressionResponseObject); ok {
+		if err := validResponse.VisitPreviewSuppressionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndSuppression operation middleware
+func (sh *strictHandler) EndSuppression(ctx *gin.Context, id ObjectID, params EndSuppressionParams) {
+	var request EndSuppressionRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body EndSuppressionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EndSuppression(ctx, request.(EndSuppressionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndSuppression")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(EndSuppressionResponseObject); ok {
+		if err := validResponse.VisitEndSuppressionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListHiddenAlerts operation middleware
+func (sh *strictHandler) ListHiddenAlerts(ctx *gin.Context, id ObjectID, params ListHiddenAlertsParams) {
+	var request ListHiddenAlertsRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListHiddenAlerts(ctx, request.(ListHiddenAlertsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListHiddenAlerts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListHiddenAlertsResponseObject); ok {
+		if err := validResponse.VisitListHiddenAlertsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListTenants operation middleware
 func (sh *strictHandler) ListTenants(ctx *gin.Context, params ListTenantsParams) {
 	var request ListTenantsRequestObject
@@ -13311,6 +15677,78 @@ func (sh *strictHandler) DeleteWebhook(ctx *gin.Context, id ObjectID, params Del
 	}
 }
 
+// UpdateWebhook operation middleware
+func (sh *strictHandler) UpdateWebhook(ctx *gin.Context, id ObjectID, params UpdateWebhookParams) {
+	var request UpdateWebhookRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body UpdateWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateWebhook(ctx, request.(UpdateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateWebhookResponseObject); ok {
+		if err := validResponse.VisitUpdateWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAttempts operation middleware
+func (sh *strictHandler) ListAttempts(ctx *gin.Context, id ObjectID, params ListAttemptsParams) {
+	var request ListAttemptsRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAttempts(ctx, request.(ListAttemptsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAttempts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAttemptsResponseObject); ok {
+		if err := validResponse.VisitListAttemptsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDeliveries operation middleware
 func (sh *strictHandler) ListDeliveries(ctx *gin.Context, id ObjectID, params ListDeliveriesParams) {
 	var request ListDeliveriesRequestObject
@@ -13331,6 +15769,144 @@ func (sh *strictHandler) ListDeliveries(ctx *gin.Context, id ObjectID, params Li
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListDeliveriesResponseObject); ok {
 		if err := validResponse.VisitListDeliveriesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RedeliverWebhook operation middleware
+func (sh *strictHandler) RedeliverWebhook(ctx *gin.Context, id ObjectID, params RedeliverWebhookParams) {
+	var request RedeliverWebhookRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body RedeliverWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeliverWebhook(ctx, request.(RedeliverWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeliverWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RedeliverWebhookResponseObject); ok {
+		if err := validResponse.VisitRedeliverWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateWebhook operation middleware
+func (sh *strictHandler) RotateWebhook(ctx *gin.Context, id ObjectID, params RotateWebhookParams) {
+	var request RotateWebhookRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body RotateWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhook(ctx, request.(RotateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RotateWebhookResponseObject); ok {
+		if err := validResponse.VisitRotateWebhookResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx *gin.Context, id ObjectID, params TestWebhookParams) {
+	var request TestWebhookRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body TestWebhookJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx, request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		if err := validResponse.VisitTestWebhookResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

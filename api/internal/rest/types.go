@@ -48,6 +48,10 @@ type TriageChange struct {
 	Status   *TriageStatus
 	Verdict  Clearable
 	Assignee Clearable
+	Severity Clearable
+	Tags     *[]string
+	Links    *[]Link
+	Comment  string
 }
 
 // Clearable is a text that may be set, cleared or left alone.
@@ -75,7 +79,7 @@ func (t *TriageChange) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	*t = TriageChange{}
-	for name, into := range map[string]any{"tenant_id": &t.TenantID, "status": &t.Status} {
+	for name, into := range map[string]any{"tenant_id": &t.TenantID, "status": &t.Status, "tags": &t.Tags, "links": &t.Links, "comment": &t.Comment} {
 		if raw, ok := m[name]; ok {
 			if err := json.Unmarshal(raw, into); err != nil {
 				return err
@@ -84,6 +88,10 @@ func (t *TriageChange) UnmarshalJSON(b []byte) error {
 	}
 	raw, ok := m["verdict"]
 	if err := t.Verdict.read(raw, ok); err != nil {
+		return err
+	}
+	raw, ok = m["severity"]
+	if err := t.Severity.read(raw, ok); err != nil {
 		return err
 	}
 	raw, ok = m["assignee"]

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -247,6 +246,7 @@ func (a *App) open(ctx context.Context, b backends) (*core.Core, *eventstore.Sto
 	cfg.Quotas = core.Quotas{EventsPerSecond: q.EventsPerSecond, EventsPerDay: q.EventsPerDay, BytesPerDay: q.BytesPerDay, RequestsPerSecond: q.RequestsPerSecond}
 	cfg.SessionIdle, cfg.SessionLife = a.opts.Config.Auth.SessionIdle, a.opts.Config.Auth.SessionLife
 	cfg.AllowHTTPWebhooks = a.opts.Config.Webhooks.AllowPrivate
+	cfg.CheckDestination = delivery.Check
 	cfg.Logger, cfg.Metrics = a.log.With("part", "core"), a.reg
 	if err := os.MkdirAll(filepath.Dir(cfg.KeyFile), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("key directory: %w", err)
@@ -317,13 +317,7 @@ func (a *App) startRoles(ctx context.Context, b backends, c *core.Core, store *e
 		a.life.run("detectors", con.Run)
 	}
 	if a.has("notifier") {
-		var allow []netip.Prefix
-		if cfg.Webhooks.AllowPrivate {
-			for _, p := range []string{"127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"} {
-				allow = append(allow, netip.MustParsePrefix(p))
-			}
-		}
-		w, err := delivery.New(delivery.Options{Core: c, AllowNetworks: allow, Version: a.opts.Version, Logger: a.log.With("part", "notifier"), Metrics: a.reg})
+		w, err := delivery.New(delivery.Options{Core: c, AllowNetworks: a.allowedNetworks(), Version: a.opts.Version, Logger: a.log.With("part", "notifier"), Metrics: a.reg})
 		if err != nil {
 			return err
 		}
@@ -352,13 +346,19 @@ func (a *App) startAPI(c *core.Core, store *eventstore.Store, ln net.Listener) e
 	if err != nil {
 		return err
 	}
+	tester, err := delivery.NewTester(delivery.Options{Core: c, AllowNetworks: a.allowedNetworks(), Version: a.opts.Version})
+	if err != nil {
+		return err
+	}
+	a.life.add("tester", func(context.Context) error { tester.Close(); return nil })
 	s, err := api.New(api.Options{
 		Logger: a.log.With("part", "api"), Metrics: a.reg,
 		Auth: authStore{c, trust}, Account: accountStore{c.Identity}, Users: userStore{c.Identity}, Usage: usageStore{c.Usage, store},
 		SignIn: providerStore{c, trust}, PublicURL: a.opts.Config.Web.PublicURL,
 		Alerts: alertStream{alertStore{c.Alerts}, c}, Events: eventStore{store}, Findings: findingStore{c.Findings},
-		Tenants: tenantStore{c.Tenants}, Keys: keyStore{c.Keys}, Webhooks: webhookStore{c.Webhooks}, Trail: trailStore{c.Audit},
+		Tenants: tenantStore{c.Tenants}, Keys: keyStore{c.Keys}, Webhooks: webhookStore{c.Webhooks, c.Audit, tester}, Trail: trailStore{c.Audit},
 		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Backtests: backtestStore{c.Backtests(), a.policyBook(c)}, Exports: exportStore{c.Exports}, Streams: logStreamStore{c.Streams, store, a.opts.Config.Webhooks.AllowPrivate}, ExportDir: filepath.Join(a.opts.Config.DataDir, "exports"),
+		Triage: triageStore{c.Alerts}, Suppressions: suppressionStore{c.Suppressions, matchEvents(eventStore{store})},
 		Detectors: detectorCatalogue(),
 		Classify:  classify, Web: dashboards.Web(), CursorKey: key, AlertBudget: a.opts.Config.Detectors.Budget,
 		SecureCookies: strings.HasPrefix(a.opts.Config.Web.PublicURL, "https://"),

@@ -10,6 +10,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/api"
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/core/access"
+	"github.com/tenantwatch/tenantwatch/core/delivery"
 	"github.com/tenantwatch/tenantwatch/core/federation"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/detectors/alert"
@@ -78,10 +79,6 @@ func (s authStore) Token(ctx context.Context, bearer string) (access.Principal, 
 // alertStore is api.Alerts on the core.
 type alertStore struct{ a *core.Alerts }
 
-func triageOf(t core.Triage) api.TriageState {
-	return api.TriageState{Status: string(t.Status), Verdict: string(t.Verdict), Assignee: t.Assignee, Version: t.Version, UpdatedAt: t.UpdatedAt}
-}
-
 func (s alertStore) List(ctx context.Context, scope []tenant.ID, f api.AlertFilter, after *api.AlertPosition, limit int) (api.AlertList, error) {
 	cf := core.AlertFilter{Severity: f.Severity, Text: f.Text, Retracted: f.Retracted, EntityType: f.Entity.Type, EntityID: f.Entity.ID, From: f.From, To: f.To}
 	for _, st := range f.Status {
@@ -104,15 +101,7 @@ func (s alertStore) Get(ctx context.Context, scope []tenant.ID, id string) (api.
 }
 
 func (s alertStore) SetTriage(ctx context.Context, id tenant.ID, by access.Actor, alertID string, ch api.TriageChange) (api.TriageState, error) {
-	c := core.TriageChange{Assignee: ch.Assignee, Version: ch.Version}
-	if ch.Status != nil {
-		st := core.Status(*ch.Status)
-		c.Status = &st
-	}
-	if ch.Verdict != nil {
-		v := core.Verdict(*ch.Verdict)
-		c.Verdict = &v
-	}
+	c := triageChange(ch)
 	t, err := s.a.SetTriage(ctx, id, by, alertID, c)
 	return triageOf(t), err
 }
@@ -279,10 +268,15 @@ func (s keyStore) Rotate(ctx context.Context, by access.Actor, id tenant.ID, key
 }
 
 // webhookStore is api.Webhooks on the core.
-type webhookStore struct{ w *core.Webhooks }
+type webhookStore struct {
+	w     *core.Webhooks
+	audit *core.Audit
+	test  *delivery.Tester
+}
 
 func webhookInfo(w core.Webhook) api.WebhookInfo {
-	return api.WebhookInfo{ID: w.ID, Tenant: w.Tenant, Name: w.Name, URL: w.URL, Status: string(w.Status), CreatedAt: w.CreatedAt, Failures: w.Failures, FailingSince: w.FailingSince}
+	return api.WebhookInfo{ID: w.ID, Tenant: w.Tenant, Name: w.Name, URL: w.URL, Kind: w.Kind, Settings: w.Settings, MinSeverity: w.MinSeverity, Status: string(w.Status),
+		CreatedAt: w.CreatedAt, Failures: w.Failures, FailingSince: w.FailingSince}
 }
 
 func (s webhookStore) List(ctx context.Context, scope []tenant.ID) ([]api.WebhookInfo, error) {
@@ -297,8 +291,8 @@ func (s webhookStore) List(ctx context.Context, scope []tenant.ID) ([]api.Webhoo
 	return out, nil
 }
 
-func (s webhookStore) Create(ctx context.Context, by access.Actor, id tenant.ID, name, url string) (api.WebhookInfo, string, error) {
-	w, secret, err := s.w.Create(ctx, by, id, name, url)
+func (s webhookStore) Create(ctx context.Context, by access.Actor, id tenant.ID, n api.NewWebhook) (api.WebhookInfo, string, error) {
+	w, secret, err := s.w.CreateDestination(ctx, by, id, core.NewWebhook{Name: n.Name, URL: n.URL, Kind: n.Kind, Settings: n.Settings, Token: core.Secret(n.Token), MinSeverity: n.MinSeverity})
 	return webhookInfo(w), secret.Reveal(), err
 }
 

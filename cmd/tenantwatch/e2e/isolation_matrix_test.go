@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/api"
 	"github.com/tenantwatch/tenantwatch/core/access"
@@ -44,9 +45,10 @@ func hookOf(o *owner) string  { return o.hookID }
 
 func logStreamOf(o *owner) string { return o.logStreamID }
 
-func exportOf(o *owner) string   { return o.exportID }
-func backtestOf(o *owner) string { return o.backtestID }
-func searchOf(o *owner) string   { return o.searchID }
+func exportOf(o *owner) string      { return o.exportID }
+func backtestOf(o *owner) string    { return o.backtestID }
+func suppressionOf(o *owner) string { return o.suppressionID }
+func searchOf(o *owner) string      { return o.searchID }
 
 var shapes = map[string]shape{
 	"createSession":         {body: map[string]any{"email": "nobody@a.example", "password": "not the right one"}},
@@ -77,6 +79,22 @@ var shapes = map[string]shape{
 	"getAlert":              {id: alertOf, canary: true},
 	"listAlertEvents":       {id: alertOf, canary: true},
 	"triageAlert":           {id: alertOf, body: map[string]any{"status": "in_progress"}},
+	"bulkTriage":            {body: map[string]any{"ids": []string{"none"}, "status": "in_progress"}},
+	"getSLA":                {canary: true}, // names tenants by slug
+	"setSLA":                {body: map[string]any{"targets": []any{}}},
+	"listAlertHistory":      {id: alertOf},
+	"commentAlert":          {id: alertOf, body: map[string]any{"comment": "made by the proof"}},
+	"undoTriage":            {id: alertOf, body: map[string]any{}},
+	"listSuppressions":      {list: true, canary: true},
+	"createSuppression":     {body: map[string]any{"scope": map[string]any{"action": "made.by.the.proof"}, "until": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339), "owner": "proof", "reason": "proof"}},
+	"previewSuppression":    {body: map[string]any{"scope": map[string]any{"action": "made.by.the.proof"}}},
+	"endSuppression":        {id: suppressionOf, body: map[string]any{}},
+	"listHiddenAlerts":      {id: suppressionOf},
+	"updateWebhook":         {id: hookOf, body: map[string]any{"min_severity": "informational"}},
+	"listAttempts":          {id: hookOf, query: "seq=1"},
+	"redeliverWebhook":      {id: hookOf, body: map[string]any{"seqs": []int{1}}},
+	"testWebhook":           {id: hookOf, body: map[string]any{}},
+	"rotateWebhook":         {id: hookOf, body: map[string]any{}},
 	"streamAlerts":          {canary: true},
 	"searchEvents":          {list: true, search: true, canary: true},
 	"getHistogram":          {query: "q=-source:tenantwatch", search: true, figure: "total"}, // without the platform's own trail
@@ -138,7 +156,7 @@ var shapes = map[string]shape{
 
 // marks are the strings by which an owner can be known.
 func (o *owner) marks() []string {
-	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.searchID, o.backtestID, o.exportID, o.logStreamID, o.userID, o.ingest, o.admin, o.auditor}
+	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.suppressionID, o.searchID, o.backtestID, o.exportID, o.logStreamID, o.userID, o.ingest, o.admin, o.auditor}
 }
 
 // leaks finds marks of owners that the caller may not see.

@@ -38,6 +38,7 @@ type owner struct {
 
 	ingest, admin, auditor string // secrets
 	keyID, hookID          string
+	suppressionID          string
 	searchID, exportID     string
 	logStreamID            string
 	userID                 string
@@ -123,6 +124,7 @@ func newWorld(t testing.TB) *world {
 		w.member(o)                                  // a list of one has no second page
 		w.webhook(o, "http://127.0.0.1:1/"+o.canary) // nobody listens: its failures must not tell either
 		for range 2 {                                // a list of one has no cursor
+			o.suppressionID = w.suppression(o)
 			o.backtestID = w.made(o, "/api/v1/backtests", map[string]any{"name": o.canary + " backtest", "from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z"})
 			o.searchID = w.made(o, "/api/v1/searches", map[string]any{"name": o.canary + " search", "query": "actor:" + o.canary + "*", "shared": true})
 			o.logStreamID = w.made(o, "/api/v1/streams", map[string]any{"name": o.canary + " stream", "kind": "http", "config": map[string]any{"url": w.hooks.URL + "/" + o.canary + "-stream"}})
@@ -209,6 +211,17 @@ func (w *world) made(o *owner, path string, body map[string]any) string {
 		w.t.Fatalf("%s: %d %s", path, code, b)
 	}
 	return out.ID
+}
+
+// suppression adds one that hides nobody there is.
+func (w *world) suppression(o *owner) string {
+	code, b := w.call(o.admin, "POST", "/api/v1/suppressions", map[string]any{"scope": map[string]any{"entity_type": "user", "entity_id": o.canary + " nobody"},
+		"until": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339), "owner": o.canary, "reason": "for the proof"})
+	var out struct{ Suppression struct{ ID string } }
+	if err := json.Unmarshal(b, &out); code != 201 || err != nil {
+		w.t.Fatalf("suppression: %d %s", code, b)
+	}
+	return out.Suppression.ID
 }
 
 // member adds somebody to a tenant.
