@@ -309,6 +309,182 @@ export interface paths {
         patch: operations["triageAlert"];
         trace?: never;
     };
+    "/api/v1/alerts/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was done to an alert, by whom and when, oldest first */
+        get: operations["listAlertHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say something about an alert */
+        post: operations["commentAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a change back
+         * @description Of the version given, or the latest. What else was changed since stays; 409 when what the change set has been
+         *     changed since, or when it is more than 24 hours ago.
+         */
+        post: operations["undoTriage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change many alerts of one tenant at once, or take such a change back
+         * @description Give exactly one of `ids`, `filter` and `undo` (the `batch` of an earlier answer); at most 500 alerts. What can be changed
+         *     is changed together; the rest says why not.
+         */
+        post: operations["bulkTriage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/sla": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How soon alerts are taken up and closed, by day and severity
+         * @description Against each tenant's own targets as they are now. `targets` are given when one tenant is read.
+         */
+        get: operations["getSLA"];
+        /**
+         * Set a tenant's targets
+         * @description Severities left out go back to the defaults.
+         */
+        put: operations["setSLA"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suppressions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Suppressions with what they hid, newest first */
+        get: operations["listSuppressions"];
+        put?: never;
+        /**
+         * Hide alerts that fit a scope, until a day
+         * @description Its effect over the last 90 days is worked out first: 400 when it would have hidden an alert that was confirmed as a true
+         *     positive, unless `override` says why that is right. A detector alone cannot be suppressed.
+         */
+        post: operations["createSuppression"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suppressions/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a suppression would have hidden
+         * @description An alert counts when any of the events it names fits the scope, so that the figure errs on the side of caution.
+         */
+        post: operations["previewSuppression"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suppressions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a suppression at once */
+        delete: operations["endSuppression"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suppressions/{id}/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a suppression kept from being an alert, newest first */
+        get: operations["listHiddenAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit/events": {
         parameters: {
             query?: never;
@@ -1132,6 +1308,81 @@ export interface paths {
         delete: operations["deleteWebhook"];
         options?: never;
         head?: never;
+        /** Pause, resume or filter a webhook */
+        patch: operations["updateWebhook"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/attempts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every attempt to send one revision, oldest first */
+        get: operations["listAttempts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send revisions again
+         * @description Those of `seqs`, or every dead one when it is left out.
+         */
+        post: operations["redeliverWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test message now and show the whole exchange */
+        post: operations["testWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a new signing secret
+         * @description For 24 hours, or as long as `overlap_hours` says, every message carries a signature by each of the two.
+         */
+        post: operations["rotateWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -1707,6 +1958,17 @@ export interface components {
             verdict: "true_positive" | "benign" | "false_positive" | "duplicate" | null;
             /** @description An e-mail address or name. */
             assignee: string | null;
+            tags?: string[];
+            links?: components["schemas"]["Link"][];
+            /**
+             * @description Set by people in place of the detectors'.
+             * @enum {string|null}
+             */
+            severity?: "informational" | "low" | "medium" | "high" | "critical" | null;
+            /** Format: date-time */
+            acknowledged_at?: string | null;
+            /** Format: date-time */
+            closed_at?: string | null;
             /**
              * Format: date-time
              * @description Null as long as nobody has touched it.
@@ -1722,6 +1984,235 @@ export interface components {
             /** @enum {string|null} */
             verdict?: "true_positive" | "benign" | "false_positive" | "duplicate" | null;
             assignee?: string | null;
+            tags?: string[];
+            links?: components["schemas"]["Link"][];
+            /**
+             * @description In place of the detectors'; null gives theirs back.
+             * @enum {string|null}
+             */
+            severity?: "informational" | "low" | "medium" | "high" | "critical" | null;
+            comment?: string;
+        };
+        Link: {
+            url: string;
+            title?: string;
+        };
+        AlertHistory: {
+            items: components["schemas"]["AlertChange"][];
+        };
+        AlertChange: {
+            tenant_id: components["schemas"]["TenantSlug"];
+            /**
+             * Format: int64
+             * @description Of the triage after it.
+             */
+            version: number;
+            /** Format: date-time */
+            at: string;
+            /** @description An e-mail address or name. */
+            actor: string;
+            comment: string | null;
+            /** @description Of the bulk action it was part of. */
+            batch: string | null;
+            /**
+             * Format: int64
+             * @description The version it took back.
+             */
+            undoes: number | null;
+            changes: components["schemas"]["FieldChange"][];
+        };
+        FieldChange: {
+            /** @description status, verdict, assignee, severity, tags or links. */
+            field: string;
+            /** @description Lists are joined by commas; empty for none. */
+            from: string;
+            to: string;
+        };
+        CommentCreate: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            comment: string;
+        };
+        TriageUndo: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            /** Format: int64 */
+            version?: number;
+        };
+        BulkTriage: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            ids?: string[];
+            filter?: components["schemas"]["BulkFilter"];
+            undo?: string;
+            status?: components["schemas"]["TriageStatus"];
+            verdict?: components["schemas"]["Verdict"];
+            /** @description Empty for nobody. */
+            assignee?: string;
+            severity?: components["schemas"]["Severity"];
+            add_tags?: string[];
+            remove_tags?: string[];
+            comment?: string;
+        };
+        BulkFilter: {
+            severity?: components["schemas"]["Severity"][];
+            status?: components["schemas"]["TriageStatus"][];
+            q?: string;
+        };
+        BulkResult: {
+            /** @description What `undo` takes; null when nothing changed. */
+            batch: string | null;
+            /** Format: int64 */
+            changed: number;
+            items: components["schemas"]["BulkItem"][];
+        };
+        BulkItem: {
+            id: string;
+            /** @enum {string} */
+            result: "changed" | "unchanged" | "not_found" | "conflict";
+            /** Format: int64 */
+            version: number;
+        };
+        SLA: {
+            items: components["schemas"]["SLAFigures"][];
+            targets: components["schemas"]["SLATarget"][];
+        };
+        SLATargets: {
+            targets: components["schemas"]["SLATarget"][];
+        };
+        SLATargetsPut: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            targets: components["schemas"]["SLATarget"][];
+        };
+        SLATarget: {
+            severity: components["schemas"]["Severity"];
+            /** Format: int64 */
+            ack_minutes: number;
+            /** Format: int64 */
+            close_minutes: number;
+        };
+        /** @description Of the alerts of one tenant and severity that were stored on one UTC day. What is neither within nor late still has time. */
+        SLAFigures: {
+            tenant_id: components["schemas"]["TenantSlug"];
+            /** Format: date-time */
+            day: string;
+            severity: components["schemas"]["Severity"];
+            /** Format: int64 */
+            raised: number;
+            /** Format: int64 */
+            ack_within: number;
+            /** Format: int64 */
+            ack_late: number;
+            /** Format: int64 */
+            close_within: number;
+            /** Format: int64 */
+            close_late: number;
+            /** Format: double */
+            ack_p50_seconds: number;
+            /** Format: double */
+            ack_p90_seconds: number;
+            /** Format: double */
+            close_p50_seconds: number;
+            /** Format: double */
+            close_p90_seconds: number;
+        };
+        /** @description Every field that is given must fit; an entity, an action, a network or a label is required. */
+        SuppressionScope: {
+            detector?: string;
+            entity_type?: string;
+            entity_id?: string;
+            /** @description Verbatim or with one * at the end. */
+            action?: string;
+            /** @example 203.0.113.0/24 */
+            network?: string;
+            /** @description key=value */
+            label?: string;
+        };
+        SuppressionPage: {
+            items: components["schemas"]["Suppression"][];
+            next: string | null;
+        };
+        Suppression: {
+            id: string;
+            tenant_id: components["schemas"]["TenantSlug"];
+            scope: components["schemas"]["SuppressionScope"];
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            until: string;
+            /** @description Who answers for it. */
+            owner: string;
+            reason: string;
+            /** @description Why it was saved although it hides a confirmed true positive. */
+            override: string | null;
+            created_by: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            ended_at: string | null;
+            in_force: boolean;
+            /**
+             * Format: int64
+             * @description Alerts it hid.
+             */
+            hits: number;
+            /** Format: date-time */
+            last_hit: string | null;
+        };
+        SuppressionCreate: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            scope: components["schemas"]["SuppressionScope"];
+            /** Format: date-time */
+            until: string;
+            owner: string;
+            reason: string;
+            override?: string;
+        };
+        SuppressionCreated: {
+            suppression: components["schemas"]["Suppression"];
+            preview: components["schemas"]["SuppressionPreview"];
+        };
+        SuppressionPreviewRequest: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            scope: components["schemas"]["SuppressionScope"];
+            /** Format: int64 */
+            days?: number;
+        };
+        SuppressionPreview: {
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            /**
+             * Format: int64
+             * @description Alerts looked at.
+             */
+            scanned: number;
+            truncated: boolean;
+            /**
+             * Format: int64
+             * @description How many it would have hidden.
+             */
+            hidden: number;
+            /** @description Those among them that were confirmed as true positives. */
+            confirmed: string[];
+            /** @description The newest of them. */
+            alerts: components["schemas"]["Alert"][];
+        };
+        HiddenAlerts: {
+            items: components["schemas"]["HiddenAlert"][];
+        };
+        HiddenAlert: {
+            id: string;
+            tenant_id: components["schemas"]["TenantSlug"];
+            suppression_id: string;
+            /** Format: date-time */
+            raised_at_event_time: string;
+            severity: components["schemas"]["Severity"];
+            /** Format: double */
+            score: number;
+            title: string;
+            reason: string;
+            entity: components["schemas"]["Entity"];
+            /** Format: int64 */
+            count: number;
         };
         EventList: {
             items: components["schemas"]["Event"][];
@@ -2795,6 +3286,11 @@ export interface components {
             name: string;
             /** Format: uri */
             url: string;
+            /** @description What kind of destination it is; see docs/destinations.md. */
+            kind?: string;
+            min_severity?: components["schemas"]["Severity"];
+            /** @description What the kind needs, secrets left out. */
+            settings?: components["schemas"]["DestinationSetting"][];
             /**
              * @description gone: the endpoint answered 410.
              * @enum {string}
@@ -2815,11 +3311,74 @@ export interface components {
             name?: string;
             /** @example https://siem.example/hooks/tenantwatch */
             url: string;
+            /**
+             * @description webhook when left out; see docs/destinations.md for the others.
+             * @example splunk
+             */
+            kind?: string;
+            min_severity?: components["schemas"]["Severity"];
+            /** @description What the kind needs. */
+            settings?: components["schemas"]["DestinationSetting"][];
+            /** @description The other side's own secret; it is sealed and never shown again. */
+            token?: string;
         };
         WebhookCreated: {
             webhook: components["schemas"]["Webhook"];
             /** @description The Standard Webhooks secret (whsec_…), shown this once. */
             secret: string;
+        };
+        DestinationSetting: {
+            name: string;
+            value: string;
+        };
+        WebhookPatch: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            /** @enum {string} */
+            status?: "active" | "paused";
+            min_severity?: components["schemas"]["Severity"];
+        };
+        WebhookRotate: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            /** Format: int64 */
+            overlap_hours?: number;
+        };
+        Redeliver: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            seqs?: number[];
+        };
+        Redelivered: {
+            /** Format: int64 */
+            owed: number;
+        };
+        AttemptList: {
+            items: components["schemas"]["Attempt"][];
+        };
+        Attempt: {
+            tenant_id: components["schemas"]["TenantSlug"];
+            /** Format: int64 */
+            seq: number;
+            /** Format: int64 */
+            attempt: number;
+            /** Format: date-time */
+            at: string;
+            /** Format: int32 */
+            response_status: number | null;
+            /** Format: double */
+            latency_ms: number;
+            error: string | null;
+            /** @description The first bytes. */
+            answer: string;
+        };
+        TestExchange: {
+            delivered: boolean;
+            protocol: string;
+            /** @description What was sent, secrets left out. */
+            request: string;
+            /** @description The first bytes of what came back. */
+            response: string;
+            error: string | null;
+            /** Format: double */
+            latency_ms: number;
         };
         DeliveryPage: {
             items: components["schemas"]["Delivery"][];
@@ -3774,6 +4333,423 @@ export interface operations {
             404: components["responses"]["NotFound"];
             412: components["responses"]["PreconditionFailed"];
             428: components["responses"]["PreconditionRequired"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listAlertHistory: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The alert's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["AlertID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every change and comment. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertHistory"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    commentAlert: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The alert's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["AlertID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommentCreate"];
+            };
+        };
+        responses: {
+            /** @description The alert as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    undoTriage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The alert's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["AlertID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TriageUndo"];
+            };
+        };
+        responses: {
+            /** @description The alert as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    bulkTriage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkTriage"];
+            };
+        };
+        responses: {
+            /** @description What became of each. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getSLA: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+                /**
+                 * @description Events at or after this time.
+                 * @example 2026-03-01T00:00:00Z
+                 */
+                from?: components["parameters"]["From"];
+                /**
+                 * @description Events before this time.
+                 * @example 2026-03-02T00:00:00Z
+                 */
+                to?: components["parameters"]["To"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures of the days in which alerts were stored; without a range, of the last 30. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SLA"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    setSLA: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SLATargetsPut"];
+            };
+        };
+        responses: {
+            /** @description The targets now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SLATargets"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSuppressions: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+                /** @description The cursor `next` of the page before. */
+                after?: components["parameters"]["After"];
+                /** @description Items per page, at most 500. */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page; ended and expired ones too. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuppressionPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    createSuppression: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SuppressionCreate"];
+            };
+        };
+        responses: {
+            /** @description In force within seconds. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuppressionCreated"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    previewSuppression: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SuppressionPreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description Of the alerts that were raised in the period. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuppressionPreview"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    endSuppression: {
+        parameters: {
+            query?: {
+                /** @description The tenant of the object, when the body does not name it. Only for roles with several tenants. */
+                tenant_id?: components["parameters"]["TenantIDDelete"];
+            };
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+            };
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TenantRef"];
+            };
+        };
+        responses: {
+            /** @description Ended; it stays listed with what it hid. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listHiddenAlerts: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+                /** @description A text that occurs in title or entity, whatever its case. */
+                q?: string;
+                /** @description Items per page, at most 500. */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alerts that would have been. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HiddenAlerts"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
     };
@@ -6051,6 +7027,213 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    updateWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+            };
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookPatch"];
+            };
+        };
+        responses: {
+            /** @description As it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listAttempts: {
+        parameters: {
+            query: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+                /** @description The revision's number in the feed. */
+                seq: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Kept for 30 days. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttemptList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    redeliverWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Redeliver"];
+            };
+        };
+        responses: {
+            /** @description How many are owed again; they go before later ones. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Redelivered"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    testWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TenantRef"];
+            };
+        };
+        responses: {
+            /** @description What was sent and what came back, secrets left out. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestExchange"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    rotateWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The session's `csrf`. Required with a cookie, ignored with an API token. */
+                "X-CSRF-Token"?: components["parameters"]["CSRF"];
+                /**
+                 * @description A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+                 *     again; with another body it is a conflict (409).
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The object's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["ObjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookRotate"];
+            };
+        };
+        responses: {
+            /** @description The new secret, shown this once. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             default: components["responses"]["Problem"];
         };
     };
