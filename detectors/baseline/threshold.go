@@ -2,13 +2,20 @@ package baseline
 
 import "math"
 
+// Ceiling is the largest p-value worth an alert: who asks for more alerts is
+// shown what is less certain, with the square of what he asks for.
+func Ceiling(budget float64) float64 {
+	r := math.Max(1, budget/PlainBudget)
+	return math.Min(MostP, float64(MaxP*float64(r*r)))
+}
+
 // Budget holds the expected number of false alerts a day at or below a
 // ceiling. With N tests a day whose p-values satisfy P(p <= u) <= u, a
 // threshold of budget/N gives at most budget expected false alerts whatever
 // the dependence (linearity of expectation; no independence is needed). N is
 // the larger of the forgetting mean of past days, today's count so far, and a
 // floor for the first day. It is a ceiling, never a quota: the threshold is
-// also at most MaxP however few the tests are.
+// also at most Ceiling however few the tests are.
 type Budget struct {
 	Tests  float64 // forgetting mean of tests a day
 	Today  float64 // tests on the day so far
@@ -19,8 +26,11 @@ type Budget struct {
 }
 
 const (
-	// MaxP is the largest p-value that is ever worth an alert.
-	MaxP = 1e-3
+	// MaxP is the largest p-value that is ever worth an alert to somebody who
+	// asked for at most PlainBudget a day; see Ceiling.
+	MaxP, PlainBudget = 1e-3, 5
+	// MostP is the same whatever was asked for.
+	MostP = 0.05
 	// FirstDayTests is the number of tests assumed for a first day.
 	FirstDayTests = 500
 	// Safety is the share of the budget planned to be spent, because the
@@ -71,7 +81,7 @@ func (b *Budget) Affords(budget float64) float64 {
 	if b.Days < 1 {
 		tests = math.Max(tests, FirstDayTests)
 	}
-	p := math.Min(MaxP, float64(Safety*budget)/math.Max(1, tests))
+	p := math.Min(Ceiling(budget), float64(Safety*budget)/math.Max(1, tests))
 	return p * Exp(-b.Heat)
 }
 

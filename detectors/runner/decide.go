@@ -106,7 +106,7 @@ func (l *lane) decide(r *Runner, n *entity, all []*entity, w *win, slot int, e *
 			}
 		}
 	}
-	if w.p > baseline.MaxP {
+	if w.p > baseline.Ceiling(r.budget(l.owner)) {
 		return
 	}
 	p := w.p

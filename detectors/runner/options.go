@@ -6,11 +6,14 @@ import (
 	"fmt"
 
 	"github.com/tenantwatch/tenantwatch/detectors/detect"
+	"github.com/tenantwatch/tenantwatch/detectors/edges"
 	"github.com/tenantwatch/tenantwatch/detectors/failures"
 	"github.com/tenantwatch/tenantwatch/detectors/novelty"
+	"github.com/tenantwatch/tenantwatch/detectors/peers"
 	"github.com/tenantwatch/tenantwatch/detectors/privilege"
 	"github.com/tenantwatch/tenantwatch/detectors/rate"
 	"github.com/tenantwatch/tenantwatch/detectors/silence"
+	"github.com/tenantwatch/tenantwatch/detectors/travel"
 	"github.com/tenantwatch/tenantwatch/detectors/volume"
 )
 
@@ -23,6 +26,9 @@ func Table() []detect.Detector {
 		volume.Detector{},
 		silence.Detector{},
 		privilege.Detector{},
+		travel.Detector{},
+		peers.Detector{},
+		edges.Detector{},
 	}
 }
 
