@@ -1,6 +1,9 @@
 package baseline
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // The novelty model is a hierarchy of Pitman–Yor processes (Teh 2006,
 // "A hierarchical Bayesian language model based on Pitman–Yor processes"):
@@ -36,7 +39,19 @@ const PaletteSize = 24
 
 // NewMass is the probability that the next value is one not seen before.
 func (p *Palette) NewMass() float64 {
-	return (Concentration + float64(Discount*p.Births)) / (Concentration + p.N)
+	return (Concentration + float64(discount(p.Births, p.N)*p.Births)) / (Concentration + p.N)
+}
+
+// discount is d: values of a Pitman–Yor process grow as n^d in number, so who
+// keeps meeting new ones shows a larger d than is believed at first.
+func discount(births, n float64) float64 {
+	if births < 12 || n <= births {
+		if births < 12 {
+			return Discount
+		}
+		return 1
+	}
+	return math.Max(Discount, Log(births)/Log(n))
 }
 
 // Find is the index of a value, or -1.
@@ -119,7 +134,7 @@ const TableSize = 4096
 
 // NewMass is the probability that the next value is new to the group.
 func (t *Table) NewMass() float64 {
-	return (Concentration + float64(Discount*t.Births)) / (Concentration + t.N)
+	return (Concentration + float64(discount(t.Births, t.N)*t.Births)) / (Concentration + t.N)
 }
 
 // Learn counts a value.

@@ -3,10 +3,9 @@ package baseline
 import "math"
 
 // Ceiling is the largest p-value worth an alert: who asks for more alerts is
-// shown what is less certain, with the square of what he asks for.
+// shown what is less certain, in proportion.
 func Ceiling(budget float64) float64 {
-	r := math.Max(1, budget/PlainBudget)
-	return math.Min(MostP, float64(MaxP*float64(r*r)))
+	return math.Min(MostP, float64(MaxP*math.Max(1, budget/PlainBudget)))
 }
 
 // Budget holds the expected number of false alerts a day at or below a

@@ -29,6 +29,7 @@ const (
 	memoryDays = 14
 	habit      = 0.2 // weight of the newest active minute in the mean
 	looks      = 3
+	weak       = 0.05 // a larger p is no evidence
 	growth     = 1.0 / 16
 )
 
@@ -88,7 +89,7 @@ type pool struct {
 	bursts       baseline.Population
 	crowds       baseline.Population
 	births, seen float64 // actors' first days, and actor-days
-	day          int64
+	day, first   int64
 	hour         int64 // of meet
 	meet         map[uint64]float64
 }
@@ -131,9 +132,13 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	day := s.Hour / 24
 	c.turn(day)
 	if day > e.day {
-		c.seen++
+		if c.first == 0 {
+			c.first = day
+		}
+		if day > c.first { // on the first day everybody is new
+			c.seen++
+		}
 		if e.day == 0 {
-			c.births++
 			w.newP = math.Min(1, (1+c.births)/(10+c.seen))
 			look = true
 		} else {
@@ -162,6 +167,9 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 				if _, ok := c.meet[h]; ok || len(c.meet) < columns {
 					c.meet[h]++
 				}
+				if w.newP > 0 && c.meet[h] == 1 && day > c.first {
+					c.births++ // a crowd is one appearance, not many
+				}
 				if c.meet[h] > w.crowd {
 					w.crowd, w.at = c.meet[h], h
 					s.Names.Remember(h, res)
@@ -184,10 +192,10 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 			w.p = p
 		}
 	}
-	if w.p == 0 {
+	if w.p == 0 || w.p > weak { // to say "no" aloud would only drown the others
 		return detect.Verdict{P: 1}
 	}
-	return detect.Verdict{P: w.p, Evidence: w.p <= 0.05}
+	return detect.Verdict{P: w.p, Evidence: true}
 }
 
 // grow takes a minute's count over its habit; true: look again.
@@ -232,7 +240,6 @@ func (Detector) Close(s *detect.Scope) {
 		weight = 0.1
 		if w.newP > 0 { // who came in an attack is no new colleague
 			c.births = math.Max(0, c.births-0.9)
-			c.seen = math.Max(0, c.seen-0.9)
 		}
 	}
 	if w.burst > 0 {

@@ -60,6 +60,7 @@ func (p *pool) Encode(w *state.Writer) {
 	p.crowds.Encode(w)
 	w.F64s(p.births, p.seen)
 	w.I64(p.day)
+	w.I64(p.first)
 	w.I64(p.hour)
 	w.U64(uint64(len(p.meet)))
 	for _, h := range slices.Sorted(maps.Keys(p.meet)) {
@@ -87,7 +88,7 @@ func (p *pool) Decode(r *state.Reader) {
 	p.bursts.Decode(r)
 	p.crowds.Decode(r)
 	r.F64s(&p.births, &p.seen)
-	p.day = r.I64()
+	p.day, p.first = r.I64(), r.I64()
 	p.hour = r.I64()
 	n := r.Len(9)
 	p.meet = nil

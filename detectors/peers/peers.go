@@ -49,8 +49,9 @@ const (
 	alpha      = 2.0 // draws that the belief in the cohort's habits is worth
 	again      = 10
 	temper     = 0.5
-	most       = 4.0 // ln: what one value may add, so that no single one decides
-	settled    = 3   // own days before an account can behave like somebody else
+	weak       = 0.05 // a larger p is no evidence
+	most       = 4.0  // ln: what one value may add, so that no single one decides
+	settled    = 3    // own days before an account can behave like somebody else
 )
 
 // Detector is the peers detector; the zero value is ready.
@@ -173,7 +174,7 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 		total += float64(temper * v)
 	}
 	e.top = math.Max(e.top, total)
-	if p := baseline.Exp(-e.top); p <= e.told/again {
+	if p := baseline.Exp(-e.top); p <= e.told/again && p <= weak {
 		e.told = p
 		if w := &e.win[s.Slot]; *w == 0 || p < *w {
 			*w = p

@@ -55,11 +55,16 @@ func TestQualityNetworkEdges(t *testing.T) {
 	scores := map[string]map[sourceDay]float64{"one-minute counter": {}, "MIDAS-R": {}, "tenantwatch": {}}
 	top := func(method string, k sourceDay, v float64) { scores[method][k] = math.Max(scores[method][k], v) }
 	r := newRunner(t, runner.Options{Budget: perDay})
+	by := map[string]int{} // alerts by the detector that said most
 	var buf []event.Event
 	take := func(em []runner.Emission) {
 		for _, x := range em {
 			if a := x.Alert; a != nil && a.Entity.Type != "tenant" {
-				top("tenantwatch", sourceDay{a.Entity.ID, a.RaisedAt.Format("2006-01-02")}, float64(a.Score))
+				k := sourceDay{a.Entity.ID, a.RaisedAt.Format("2006-01-02")}
+				top("tenantwatch", k, float64(a.Score))
+				if x.Final {
+					by[fmt.Sprint(a.Detectors[0].Name, " right: ", len(classes[k]) > 0)]++
+				}
 			}
 		}
 	}
@@ -106,6 +111,7 @@ func TestQualityNetworkEdges(t *testing.T) {
 	}
 	take(r.Apply(buf))
 	take(r.Flush())
+	t.Logf("%v", by)
 	fmt.Printf("\nNetwork edges: %d rows, %d classes of attack, %d alerts (source, day) a day\n", n, len(all), perDay)
 	fmt.Printf("  %-20s %8s %10s %10s  %s\n", "", "alerts", "precision", "classes", "classes missed")
 	for _, m := range []string{"tenantwatch", "one-minute counter", "MIDAS-R"} {

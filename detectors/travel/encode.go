@@ -15,6 +15,8 @@ func (e *entity) Encode(w *state.Writer) {
 	w.I64(e.at)
 	w.Fixed(e.ip)
 	w.Fixed(e.name)
+	e.home.encode(w)
+	w.I64(e.jumped)
 	w.U64(uint64(len(e.places)))
 	for i := range e.places {
 		e.places[i].encode(w)
@@ -39,6 +41,8 @@ func (e *entity) Decode(r *state.Reader) {
 	e.last.decode(r)
 	e.at = r.I64()
 	e.ip, e.name = r.Fixed(), r.Fixed()
+	e.home.decode(r)
+	e.jumped = r.I64()
 	e.places = nil
 	for range r.Len(4) {
 		var p place

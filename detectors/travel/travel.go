@@ -71,6 +71,8 @@ type entity struct {
 	at     int64 // Unix nanoseconds; 0: nowhere yet
 	ip     uint64
 	name   uint64
+	home   place // where the last jump began
+	jumped int64 // and when; Unix nanoseconds
 	places []place
 	day    int64
 	days   float64
@@ -233,7 +235,9 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 		km := distance(before, here)
 		hours := math.Abs(float64(ev.Time-since)) / 3600e9
 		need := km - before.slack - here.slack
-		if km > nearest && need > 0 && need/(hours+slackHours) > airliner {
+		// Back where a jump began: the same story, told already.
+		back := e.jumped != 0 && ev.Time-e.jumped < 24*3600e9 && distance(e.home, here) <= same+here.slack-slackKM
+		if !back && km > nearest && need > 0 && need/(hours+slackHours) > airliner {
 			class := 1
 			if been {
 				class = 0
@@ -245,6 +249,7 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 				*w = jump{from: e.name, to: h, km: km, hours: hours, been: been, p: p, rate: r, since: since, now: ev.Time}
 			}
 			v = detect.Verdict{P: w.p, Evidence: true}
+			e.home, e.jumped = before, ev.Time
 			e.jumps[class]++
 			for _, q := range s.Pools {
 				q.(*pool).jumps[class]++
