@@ -61,6 +61,9 @@ type Account struct {
 	Duplicates       uint64 // events dropped by their id
 	Quarantined      uint64 // lines
 	QuarantinedAgain uint64 // lines dropped by their id
+	// Of Stored, events that are no longer there: Stored = live + Expired +
+	// Erased. Occurrences and Quarantined count what is gone as well.
+	Expired, Erased uint64
 }
 
 // Accounting adds up what the store took from a tenant's sources, by hour of
@@ -87,19 +90,22 @@ func (s *Store) Accounting(ctx context.Context, t tenant.ID, req AccountingReque
 	if !req.To.IsZero() {
 		r.bind("to", strconv.FormatInt(clampNano(req.To), 10))
 	}
-	sql := `SELECT h, src, sum(stored), sum(occurrences), sum(dup), sum(quar), sum(again) FROM (
-		SELECT toUnixTimestamp(toStartOfHour(ingested_at)) AS h, toString(source) AS src, count() AS stored, sum(count) AS occurrences, toUInt64(0) AS dup, toUInt64(0) AS quar, toUInt64(0) AS again
+	sql := `SELECT h, src, sum(stored), sum(occurrences), sum(dup), sum(quar), sum(again), sum(expired), sum(erased) FROM (
+		SELECT toUnixTimestamp(toStartOfHour(ingested_at)) AS h, toString(source) AS src, count() AS stored, sum(count) AS occurrences, toUInt64(0) AS dup, toUInt64(0) AS quar, toUInt64(0) AS again, toUInt64(0) AS expired, toUInt64(0) AS erased
 			FROM events WHERE ` + within("ingested_at") + ` GROUP BY h, src
-		UNION ALL SELECT toUnixTimestamp(toStartOfHour(received_at)), toString(source), 0, 0, 0, count(), 0
+		UNION ALL SELECT toUnixTimestamp(toStartOfHour(received_at)), toString(source), 0, 0, 0, count(), 0, 0, 0
 			FROM quarantine WHERE ` + within("received_at") + ` GROUP BY 1, 2
-		UNION ALL SELECT toUnixTimestamp(hour), toString(source), 0, 0, sumIf(n, kind = 'events'), 0, sumIf(n, kind = 'quarantine')
+		UNION ALL SELECT toUnixTimestamp(hour), toString(source), 0, 0, sumIf(n, kind = 'events'), 0, sumIf(n, kind = 'quarantine'), 0, 0
 			FROM duplicates FINAL WHERE ` + within("hour") + ` GROUP BY 1, 2
+		UNION ALL SELECT toUnixTimestamp(hour), toString(source), sumIf(n, kind = 'events'), sumIf(occurrences, kind = 'events'), 0, sumIf(n, kind = 'quarantine'), 0,
+			sumIf(n, kind = 'events' AND cause = 'expired'), sumIf(n, kind = 'events' AND cause = 'erased')
+			FROM removals FINAL WHERE done = 1 AND ` + within("hour") + ` GROUP BY 1, 2
 		) GROUP BY h, src ORDER BY h, src LIMIT 100000`
 	var out []Account
 	if err := r.each(sql, func(rs driver.Rows) error {
 		var a Account
 		var hour uint32
-		if err := rs.Scan(&hour, &a.Source, &a.Stored, &a.Occurrences, &a.Duplicates, &a.Quarantined, &a.QuarantinedAgain); err != nil {
+		if err := rs.Scan(&hour, &a.Source, &a.Stored, &a.Occurrences, &a.Duplicates, &a.Quarantined, &a.QuarantinedAgain, &a.Expired, &a.Erased); err != nil {
 			return err
 		}
 		a.Hour = time.Unix(int64(hour), 0).UTC()

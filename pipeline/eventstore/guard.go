@@ -12,7 +12,7 @@ import (
 )
 
 // guardedTables are all tables that a tenant's read may touch.
-var guardedTables = []string{"events", "quarantine", "duplicates"}
+var guardedTables = []string{"events", "quarantine", "duplicates", "removals"}
 
 // exportTimeout is for one chunk of an export.
 const exportTimeout = 10 * time.Minute
@@ -56,11 +56,16 @@ func (s *Store) reading(ctx context.Context, t tenant.ID, kind string) (*tenantR
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout+5*time.Second)
 	began := time.Now()
+	if err := s.gate.enter(ctx, t); err != nil {
+		cancel()
+		return nil, fmt.Errorf("%s: wait for a turn: %w", kind, err)
+	}
 	r := &tenantRead{
 		s: s, ctx: clickhouse.Context(ctx, clickhouse.WithSettings(set)),
 		cond: "tenant_id = {tenant:String}", args: []any{clickhouse.Named("tenant", slug)},
 		end: func() {
 			cancel()
+			s.gate.leave(t)
 			s.m.reads.WithLabelValues(kind).Observe(time.Since(began).Seconds())
 		},
 	}

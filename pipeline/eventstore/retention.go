@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
@@ -15,18 +13,6 @@ import (
 // Removed counts rows that were taken out of the store.
 type Removed struct {
 	Events, Quarantined uint64
-}
-
-// Expire removes what of a tenant arrived before a time: events and
-// quarantined lines alike. It may be repeated, and broken off: what is left is
-// removed by the next call. The counts are of this call.
-func (s *Store) Expire(ctx context.Context, t tenant.ID, before time.Time) (Removed, error) {
-	if before.IsZero() || before.After(time.Now()) {
-		return Removed{}, fmt.Errorf("expire events of %s: the limit %s is no time in the past", t, before)
-	}
-	cond := " AND %s < fromUnixTimestamp64Nano({before:Int64})"
-	return s.remove(ctx, t, map[Table]string{Events: fmt.Sprintf(cond, "ingested_at"), Quarantine: fmt.Sprintf(cond, "received_at")},
-		clickhouse.Named("before", strconv.FormatInt(before.UnixNano(), 10)))
 }
 
 // Erase removes everything of a tenant, and proves it: left is what a count

@@ -48,6 +48,7 @@ type Store struct {
 	in   *inserter
 	log  *slog.Logger
 	m    metrics
+	gate *gate
 
 	// Set by tests only: each takes one of the two guards of a read away, to
 	// show that the other one holds alone.
@@ -92,7 +93,8 @@ func Open(_ context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event store: %w", err)
 	}
-	return &Store{cfg: cfg, conn: conn, in: newInserter(cfg), log: cfg.Logger, m: m}, nil
+	// A quarter of the connections is the pipeline's own: readers cannot hold it up.
+	return &Store{cfg: cfg, conn: conn, in: newInserter(cfg), log: cfg.Logger, m: m, gate: newGate(cfg.MaxConns-cfg.MaxConns/4, readsPerTenant)}, nil
 }
 
 func (c Config) options(database string) *clickhouse.Options {

@@ -19,7 +19,7 @@ import (
 type retention struct {
 	tenants *core.Tenants
 	store   interface {
-		Expire(ctx context.Context, t tenant.ID, before time.Time) (eventstore.Removed, error)
+		Expire(ctx context.Context, t tenant.ID, before time.Time, holds ...eventstore.Hold) (eventstore.Removed, error)
 		Erase(ctx context.Context, t tenant.ID) (removed, left eventstore.Removed, err error)
 	}
 	first, every time.Duration

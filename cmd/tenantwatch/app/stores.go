@@ -26,7 +26,7 @@ func classify(err error) error {
 		{core.ErrTOTPRequired, api.ErrTOTPRequired}, // before what it also is
 		{core.ErrNotFound, api.ErrNotFound}, {core.ErrExists, api.ErrExists}, {core.ErrConflict, api.ErrConflict},
 		{core.ErrUnauthorized, api.ErrUnauthorized}, {core.ErrSuspended, api.ErrSuspended}, {core.ErrInvalid, api.ErrInvalid},
-		{eventstore.ErrField, api.ErrInvalid}, {eventstore.ErrNotReady, api.ErrUnavailable},
+		{eventstore.ErrField, api.ErrInvalid}, {eventstore.ErrNotReady, api.ErrUnavailable}, {eventstore.ErrBusy, api.ErrUnavailable},
 	} {
 		if errors.Is(err, p.from) {
 			if err.Error() == p.from.Error() {

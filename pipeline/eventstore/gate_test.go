@@ -1,0 +1,124 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/tenantwatch/tenantwatch/core/tenant"
+)
+
+var loud, calm = tenant.MustParse("loud"), tenant.MustParse("calm")
+
+// waits until so many of a tenant are queued.
+func (g *gate) queued(t tenant.ID) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting[t])
+}
+
+// behind counts how many of a loud tenant's reads are served between a calm
+// tenant's asking and its turn, when the loud one has filled every place it
+// may have and fifty reads wait.
+func behind(t *testing.T, g *gate) int {
+	t.Helper()
+	served := make(chan string, 100)
+	for range g.total {
+		if g.enterNow(loud) != nil {
+			break
+		}
+	}
+	began := g.busy
+	ask := func(id tenant.ID, name string) {
+		n := g.queued(id)
+		go func() {
+			if err := g.enter(context.Background(), id); err != nil {
+				t.Error(err)
+			}
+			served <- name
+			g.leave(id)
+		}()
+		for g.queued(id) == n && len(served) == 0 {
+		}
+	}
+	for i := range 50 {
+		ask(loud, fmt.Sprint("loud", i))
+	}
+	ask(calm, "calm")
+	for range began {
+		g.leave(loud)
+	}
+	before, last := 0, ""
+	for i := range 51 {
+		if last = <-served; last == "calm" {
+			before = i
+		}
+	}
+	return before
+}
+
+// enterNow takes a place if one is free.
+func (g *gate) enterNow(t tenant.ID) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return g.enter(ctx, t)
+}
+
+func TestGateIsFair(t *testing.T) {
+	if n := behind(t, newGate(12, 4)); n > 4 {
+		t.Errorf("a calm tenant waited for %d reads of a loud one that has its own places", n)
+	}
+	if n := behind(t, newGate(4, 4)); n > 8 {
+		t.Errorf("a calm tenant waited for %d reads of a loud one that held every place: want turns", n)
+	}
+}
+
+func TestGateBounds(t *testing.T) {
+	g := newGate(3, 2)
+	if g.enterNow(loud) != nil || g.enterNow(loud) != nil {
+		t.Fatal("free places are refused")
+	}
+	if err := g.enterNow(loud); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a third read of one tenant: %v", err)
+	}
+	if g.enterNow(calm) != nil {
+		t.Fatal("another tenant finds no place beside one at its bound")
+	}
+	if g.enterNow(calm) == nil {
+		t.Fatal("more reads than places")
+	}
+	g.leave(loud)
+	if g.enterNow(calm) != nil {
+		t.Fatal("a place that was left stays taken")
+	}
+	g.leave(calm)
+	g.leave(calm)
+	g.leave(loud)
+	if g.busy != 0 || len(g.running) != 0 || len(g.waiting) != 0 || len(g.turns) != 0 {
+		t.Fatalf("left behind: %+v", g)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	full := newGate(1, 1)
+	if full.enterNow(loud) != nil {
+		t.Fatal("no place")
+	}
+	done := make(chan error, maxWaitingReads)
+	for range maxWaitingReads {
+		go func() { done <- full.enter(ctx, loud) }()
+	}
+	for full.queued(loud) < maxWaitingReads {
+	}
+	if err := full.enter(t.Context(), loud); !errors.Is(err, ErrBusy) {
+		t.Errorf("one more than may wait: %v", err)
+	}
+	cancel()
+	for range maxWaitingReads {
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	if full.queued(loud) != 0 || len(full.turns) != 0 {
+		t.Error("those who gave up still wait")
+	}
+}
