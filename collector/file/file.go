@@ -61,6 +61,10 @@ type opened struct {
 
 func (o opened) Close() error { return o.close() }
 
+// Decompress undoes gzip and zstd, which it recognises by the content; closing
+// what it returns closes raw.
+func Decompress(raw io.ReadCloser) (io.ReadCloser, error) { return decompress(raw) }
+
 func decompress(raw io.ReadCloser) (io.ReadCloser, error) {
 	b := bufio.NewReaderSize(raw, 256<<10)
 	magic, err := b.Peek(4)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/collector/kafkatopic"
+	"github.com/tenantwatch/tenantwatch/collector/objects"
 	"github.com/tenantwatch/tenantwatch/collector/parse"
 	"github.com/tenantwatch/tenantwatch/collector/source"
 	"github.com/tenantwatch/tenantwatch/collector/syslog"
@@ -21,6 +23,9 @@ func Kinds() []source.Kind {
 	return []source.Kind{
 		syslog.Kind(),
 		tail.Kind(),
+		kafkatopic.Kind(),
+		objects.FolderKind(),
+		objects.S3Kind(),
 	}
 }
 

@@ -39,6 +39,9 @@ type ConsumerOptions struct {
 	// FetchBytes bounds one fetch per partition; default 1 MiB (a larger batch
 	// is still read whole). Two fetches are held ahead of the handler.
 	FetchBytes int
+	// Raw reads a topic of somebody else's: a record's bytes are in Value, and
+	// nothing is decoded.
+	Raw bool
 	// Prefetch is how many fetches wait for the handler; default 2.
 	Prefetch int
 }

@@ -341,6 +341,10 @@ func (p *Partition) drain(b *kafka.Batch) ([]Record, error) {
 
 func (p *Partition) decode(m kafka.Message) Record {
 	r := Record{Topic: p.topic, TopicID: p.topicID, Partition: p.id, Offset: m.Offset, Time: m.Time, Key: m.Key}
+	if p.c.opt.Raw {
+		r.Value = m.Value
+		return r
+	}
 	var tag tenant.ID
 	if p.topic == p.c.cfg.QuarantineTopic {
 		tag, r.Quarantined, r.Err = event.DecodeQuarantined(m.Value)
