@@ -152,6 +152,7 @@ var routes = []route{
 	{Route{Method: http.MethodGet, Path: "/api/v1/keys", Operation: "listKeys", Permission: access.KeysRead, Tenancy: TenancySet}, (*wrapper).ListKeys},
 	{Route{Method: http.MethodPost, Path: "/api/v1/keys", Operation: "createKey", Permission: access.KeysManage, Tenancy: TenancyWrite}, (*wrapper).CreateKey},
 	{Route{Method: http.MethodDelete, Path: "/api/v1/keys/{id}", Operation: "deleteKey", Permission: access.KeysManage, Tenancy: TenancyWrite}, (*wrapper).DeleteKey},
+	{Route{Method: http.MethodGet, Path: "/api/v1/alerts/{id}/replay", Operation: "replayAlert", Permission: access.AlertsRead, Tenancy: TenancySet}, (*wrapper).ReplayAlert},
 	{Route{Method: http.MethodGet, Path: "/api/v1/backtests", Operation: "listBacktests", Permission: access.AlertsRead, Tenancy: TenancySet}, (*wrapper).ListBacktests},
 	{Route{Method: http.MethodPost, Path: "/api/v1/backtests", Operation: "createBacktest", Permission: access.AlertsTriage, Tenancy: TenancyWrite}, (*wrapper).CreateBacktest},
 	{Route{Method: http.MethodGet, Path: "/api/v1/backtests/{id}", Operation: "getBacktest", Permission: access.AlertsRead, Tenancy: TenancySet}, (*wrapper).GetBacktest},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/api/internal/rest"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
+	"github.com/tenantwatch/tenantwatch/detectors/alert"
 )
 
 // Limits are the caps of the server; zero fields take the defaults.
@@ -36,17 +37,20 @@ type Options struct {
 	Logger  *slog.Logger          // default: discard
 	Metrics prometheus.Registerer // nil: not exposed
 
-	Auth         Auth
-	Alerts       Alerts
-	Events       Events
-	Findings     Findings
-	Tenants      Tenants
-	Keys         Keys
-	Webhooks     Webhooks
-	Trail        Trail
-	Insight      Insight
-	Searches     Searches
-	Backtests    Backtests
+	Auth      Auth
+	Alerts    Alerts
+	Events    Events
+	Findings  Findings
+	Tenants   Tenants
+	Keys      Keys
+	Webhooks  Webhooks
+	Trail     Trail
+	Insight   Insight
+	Searches  Searches
+	Backtests Backtests
+	// Replay computes an alert's number again; nil: what was kept is answered
+	// as not reproducible.
+	Replay       func(*alert.Alert) ReplayResult
 	Exports      Exports
 	Streams      LogStreams
 	Triage       Triage

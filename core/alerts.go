@@ -117,7 +117,7 @@ func queueRevision(b *pgx.Batch, al *alert.Alert, prev []byte) ([]byte, error) {
 		return nil, fmt.Errorf("alert %s: %w", al.ID, err)
 	}
 	short := *al
-	short.Plots = nil
+	short.Plots, short.Kept = nil, nil
 	doc, err := json.Marshal(&short)
 	if err != nil {
 		return nil, fmt.Errorf("alert %s: %w", al.ID, err)

@@ -356,7 +356,7 @@ func (s *Suppressions) Hide(ctx context.Context, id tenant.ID, hidden []HiddenAl
 			if _, err := uuid.Parse(h.Suppression); err != nil || h.Alert.Tenant != id {
 				return invalid("hidden alert %s does not belong to a suppression of %s", h.Alert.ID, id)
 			}
-			h.Alert.Plots = nil
+			h.Alert.Plots, h.Alert.Kept = nil, nil
 			doc, err := json.Marshal(&h.Alert)
 			if err != nil {
 				return err

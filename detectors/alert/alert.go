@@ -137,6 +137,8 @@ type Alert struct {
 	Revision       uint32         `json:"revision"`
 	Seq            uint64         `json:"seq"`
 	Plots          []Plot         `json:"plots,omitempty"`
+	// Kept is for a replay; the feed and receivers do not get it.
+	Kept *Kept `json:"kept,omitempty"`
 }
 
 // Validate checks the invariant of the package and the ranges of the contract.

@@ -59,26 +59,45 @@ func (c *Calibrator) Scale() float64 {
 	return math.Max(1, (float64(calHeft*calScale)+c.Excess)/(calHeft+c.Resolved))
 }
 
+// Calibration is what a Calibrator knows about one p-value: enough to
+// recalibrate it again.
+type Calibration struct {
+	Mass  float64 // weight of the windows at least as odd; beyond CalFrom: of those beyond it
+	N     float64 // weight of all windows
+	Scale float64 // of the tail
+}
+
+// At is the calibration of a model's p-value.
+func (c *Calibrator) At(p float64) Calibration {
+	x := -Log(ClampP(p))
+	k := Calibration{N: c.N}
+	if x > CalFrom {
+		for j := int(CalFrom / CalStep); j < len(c.Bins); j++ {
+			k.Mass += c.Bins[j]
+		}
+		k.Scale = c.Scale()
+		return k
+	}
+	// The whole bin: rather too large than too small.
+	for j := len(c.Bins) - 1; j >= min(int(x/CalStep), len(c.Bins)-1); j-- {
+		k.Mass += c.Bins[j]
+	}
+	return k
+}
+
 // P is the recalibrated p-value; never below the model's own.
-func (c *Calibrator) P(p float64) float64 {
+func (k Calibration) P(p float64) float64 {
 	p = ClampP(p)
 	x := -Log(p)
-	i := min(int(x/CalStep), len(c.Bins)-1)
-	above := 0.0
-	for j := len(c.Bins) - 1; j > i; j-- {
-		above += c.Bins[j]
-	}
-	above += c.Bins[i] // the whole bin: rather too large than too small
 	tail := 1.0
 	if x > CalFrom {
-		base := 0.0
-		for j := int(CalFrom / CalStep); j < len(c.Bins); j++ {
-			base += c.Bins[j]
-		}
-		pu := (base + float64(calHeft*Exp(-CalFrom)*10)) / (c.N + calHeft*10)
-		tail = math.Min(1, pu) * Exp(-(x-CalFrom)/c.Scale())
+		pu := (k.Mass + float64(calHeft*Exp(-CalFrom)*10)) / (k.N + calHeft*10)
+		tail = math.Min(1, pu) * Exp(-(x-CalFrom)/k.Scale)
 	} else {
-		tail = (above + 1) / (c.N + 1)
+		tail = (k.Mass + 1) / (k.N + 1)
 	}
 	return math.Max(p, ClampP(tail))
 }
+
+// P is the recalibrated p-value; never below the model's own.
+func (c *Calibrator) P(p float64) float64 { return c.At(p).P(p) }

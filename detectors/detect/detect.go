@@ -118,3 +118,9 @@ type Detector interface {
 
 // Start is the time a window begins.
 func Start(hour int64) time.Time { return time.Unix(hour*3600, 0).UTC() }
+
+// Replayer is a detector that can compute its p-value again from the Basis of
+// an explanation, to the last bit.
+type Replayer interface {
+	Replay(basis []byte) (p float64, ok bool)
+}

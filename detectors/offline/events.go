@@ -96,6 +96,7 @@ func ScoreEvents(w io.Writer, o EventsOptions, files ...Events) (EventsSummary, 
 				sum.Findings.BelowBudget += x.Count.BelowBudget
 			case x.Alert != nil && x.Final && (o.All || x.Alert.State != alert.Retracted):
 				a := *x.Alert
+				a.Kept = nil
 				if !o.Plots {
 					a.Plots = nil
 				}

@@ -31,15 +31,17 @@ func (l *lane) process(r *Runner, s *detect.Scope, n *entity, all []*entity, hou
 		worst = math.Min(worst, v.P)
 		if v.P < 1 && (w.raw[i] == 0 || v.P < w.raw[i]) {
 			w.raw[i] = v.P
-			p := v.P
-			if p <= partP { // above, recalibrated or not, it is no evidence
-				p = l.cal[n.role][i].P(p)
+			in := input{det: uint8(i), model: v.P, n: -1, sens: 1}
+			if v.P <= partP { // above, recalibrated or not, it is no evidence
+				k := l.cal[n.role][i].At(v.P)
+				in.mass, in.n, in.scale = k.Mass, k.N, k.Scale
 				if sens := l.owner.rules.sens; sens != nil {
-					p = baseline.ClampP(p / sens[i])
+					in.sens = sens[i]
 				}
 			}
-			if w.det[i] == 0 || p < w.det[i] {
+			if p := in.p(); w.det[i] == 0 || p < w.det[i] {
 				w.det[i] = p
+				w.keep(in)
 				fresh = true
 			}
 		}

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -16,10 +15,12 @@ import (
 // The score of a recalibrated p-value: with s = -log10 p it is 100 s/(s+4), so
 // that 1 in 10,000 is 50 and no evidence is beyond all measure. Critical
 // evidence starts at 90, and keeps a tenth of the score.
-func (ep *episode) score() alert.Points {
-	s := -baseline.Log(baseline.ClampP(ep.p)) / math.Ln10
-	v := 100 * s / (s + 4)
-	if ep.critical {
+func (ep *episode) score() alert.Points { return scoreOf(ep.p, ep.critical) }
+
+func scoreOf(p float64, critical bool) alert.Points {
+	s := -baseline.Log(baseline.ClampP(p)) / math.Ln10
+	v := float64(100*s) / (s + 4)
+	if critical {
 		v = 90 + v/10
 	}
 	return alert.Points(math.Round(v * 1000))
@@ -36,15 +37,17 @@ const (
 	beyondDoubt = 1e-36
 )
 
-func (ep *episode) severity() alert.Severity {
-	switch p := ep.p; {
-	case ep.critical, p <= beyondDoubt:
+func (ep *episode) severity() alert.Severity { return severityOf(ep.p, ep.grade, ep.critical) }
+
+func severityOf(p, grade float64, critical bool) alert.Severity {
+	switch {
+	case critical, p <= beyondDoubt:
 		return alert.Critical
-	case p <= highShare*ep.grade:
+	case p <= highShare*grade:
 		return alert.High
-	case p <= ep.grade:
+	case p <= grade:
 		return alert.Medium
-	case p <= lowShare*ep.grade:
+	case p <= lowShare*grade:
 		return alert.Low
 	}
 	return alert.Informational
@@ -96,16 +99,11 @@ func (ep *episode) build(r *Runner, l *lane) alert.Alert {
 	})
 	score := ep.score()
 	weights := make([]float64, len(order))
-	sum := 0.0
-	for _, o := range order {
-		sum += o.weight
-	}
+	names := make([]string, len(order))
 	for j, o := range order {
-		weights[j] = o.weight
-		if ep.critical && r.dets[o.i].Name() == "failures" {
-			weights[j] += 3 * sum // what was confirmed outweighs what is odd
-		}
+		weights[j], names[j] = o.weight, r.dets[o.i].Name()
 	}
+	weigh(weights, names, ep.critical)
 	a := alert.Alert{
 		ID: ep.id, Tenant: l.tenant, Entity: ep.entity.public(),
 		Related:   append([]alert.Entity{}, ep.related...),
@@ -113,9 +111,6 @@ func (ep *episode) build(r *Runner, l *lane) alert.Alert {
 		Score: score, Severity: ep.severity(), PValue: ep.p,
 		Count: uint64(math.Max(1, ep.count)), EventIDs: ep.eventIDs(), Technique: []string{},
 	}
-	h := sha256.New()
-	fmt.Fprintf(h, "%s\n", r.config)
-	var num [8]byte
 	for j, points := range baseline.Points(int64(score), weights) {
 		i := order[j].i
 		x := ep.part[i].X
@@ -137,21 +132,13 @@ func (ep *episode) build(r *Runner, l *lane) alert.Alert {
 		case 1:
 			a.Reason += " Also: " + x.Reason
 		}
-		fmt.Fprintf(h, "%s %s ", r.dets[i].Name(), r.dets[i].Version())
-		binary.LittleEndian.PutUint64(num[:], uint64(len(x.Basis)))
-		h.Write(num[:])
-		h.Write(x.Basis)
 	}
-	nums := []float64{ep.p}
+	a.Kept = ep.kept(r)
 	for _, o := range order {
 		c := &l.cal[ep.entity.role][o.i]
-		nums = append(nums, c.N, c.Scale(), ep.part[o.i].P)
+		a.Kept.Parts = append(a.Kept.Parts, keptPart(r.dets[o.i], &ep.part[o.i], [2]float64{c.N, c.Scale()}))
 	}
-	for _, v := range nums {
-		binary.LittleEndian.PutUint64(num[:], math.Float64bits(v))
-		h.Write(num[:])
-	}
-	a.BaselineHash = hex.EncodeToString(h.Sum(nil))
+	a.BaselineHash = baselineHash(a.Kept, ep.p)
 	if ep.critical && !slices.Contains(a.Technique, "T1078") {
 		a.Technique = append(a.Technique, "T1078")
 		a.Title += ", then a successful sign-in"

@@ -27,6 +27,7 @@ type win struct {
 	raised uint32    // bit per detector that went into the raised alert
 	first  int64     // time of the first piece of evidence
 	recent []string  // ids of suspicious events
+	inputs []input   // what the recalibrated p-values came from
 }
 
 // Dispositions of a window's findings.
@@ -62,7 +63,7 @@ func (w *win) open(hour int64, n int) {
 	clear(raw)
 	clear(det)
 	clear(count)
-	*w = win{hour: hour, p: 1, raw: raw, det: det, count: count, recent: w.recent[:0]}
+	*w = win{hour: hour, p: 1, raw: raw, det: det, count: count, recent: w.recent[:0], inputs: w.inputs[:0]}
 }
 
 // entityFor finds or makes the entity of a role, or nil if the event has none.

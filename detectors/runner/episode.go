@@ -16,6 +16,7 @@ type part struct {
 	P    float64
 	Hour int64
 	X    detect.Explanation
+	In   input
 }
 
 // episode is an alert in the making: an entity's oddity from its first
@@ -40,6 +41,7 @@ type episode struct {
 	sentAt   float64     // count then
 	changed  bool        // since then
 	grade    float64     // the p-value the severities are measured by
+	inputs   []input     // of the window whose combination is p
 	hidden   string      // the suppression that keeps it from being an alert
 }
 
@@ -68,6 +70,7 @@ func (l *lane) raise(r *Runner, n *entity, all []*entity, w *win, slot int, p fl
 			ep.relate(o.public())
 		}
 	}
+	ep.inputs = append(ep.inputs, w.inputs...)
 	ep.evidence(r, w, p, e)
 	w.raised = ep.parts
 	ep.head = append(ep.head, w.recent...)
@@ -94,6 +97,7 @@ func (ep *episode) evidence(r *Runner, w *win, p float64, e *event.Event) {
 		}
 		ep.p = p
 		ep.changed = true
+		ep.inputs = append(ep.inputs[:0], w.inputs...)
 	}
 	top := strongest(w.det) // is always a part
 	for i, d := range w.det {
@@ -102,7 +106,7 @@ func (ep *episode) evidence(r *Runner, w *win, p float64, e *event.Event) {
 		}
 		if q := &ep.part[i]; ep.parts&(1<<i) == 0 || d < q.P {
 			ep.parts |= 1 << i
-			q.P, q.Hour = d, w.hour
+			q.P, q.Hour, q.In = d, w.hour, w.input(i)
 			ep.changed = true
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 // snapshotVersion changes with the layout; an older one is refused, and the
 // runner starts anew from the log.
-const snapshotVersion = "tenantwatch detectors 2\n"
+const snapshotVersion = "tenantwatch detectors 3\n"
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
@@ -273,6 +273,7 @@ func (e *entity) encode(r *Runner, w *state.Writer) {
 		w.F64s(v.det...)
 		w.F64s(v.count...)
 		encodeStrings(w, v.recent)
+		encodeInputs(w, v.inputs)
 	}
 	for _, i := range r.byRole[e.role] {
 		e.states[i].Encode(w)
@@ -305,6 +306,7 @@ func (e *entity) decode(r *Runner, d *state.Reader) {
 			}
 		}
 		v.recent = decodeStrings(d)
+		v.inputs = decodeInputs(d, len(r.dets))
 	}
 	for _, i := range r.byRole[e.role] {
 		e.states[i] = r.dets[i].NewState(e.role)
@@ -340,6 +342,7 @@ type saved struct {
 	Head, Strong, Tail    []string
 	SentAt, Grade         float64
 	Hidden                string
+	Inputs                []byte
 	Sent                  alert.Alert
 }
 
@@ -356,7 +359,7 @@ func (l *lane) encodeOpen(w *state.Writer) {
 		sent.Tenant = tenant.ID{} // a verbatim id does not survive Parse
 		b, err := json.Marshal(saved{
 			ep.id, ep.raisedAt, ep.first, ep.last, ep.count, ep.p, ep.parts, ep.part,
-			ep.critical, ep.changed, ep.fruit, ep.related, ep.head, ep.strong, ep.tail, ep.sentAt, ep.grade, ep.hidden, sent,
+			ep.critical, ep.changed, ep.fruit, ep.related, ep.head, ep.strong, ep.tail, ep.sentAt, ep.grade, ep.hidden, inputBytes(ep.inputs), sent,
 		})
 		if err != nil { // numbers are finite and strings are strings
 			panic(fmt.Sprintf("detectors: episode %s does not encode: %v", ep.id, err))
@@ -399,7 +402,7 @@ func (l *lane) decodeOpen(r *Runner, d *state.Reader) {
 			entity: e, id: s.ID, raisedAt: s.RaisedAt, first: s.First, last: s.Last, count: s.Count,
 			parts: s.Parts, part: s.Part, p: s.P, critical: s.Critical, fruit: s.Fruit, related: s.Related,
 			head: s.Head, strong: s.Strong, tail: s.Tail, sent: s.Sent, sentAt: s.SentAt, changed: s.Changed,
-			grade: s.Grade, hidden: s.Hidden,
+			grade: s.Grade, hidden: s.Hidden, inputs: decodeInputs(&state.Reader{Buf: s.Inputs}, len(r.dets)),
 		}
 		l.open = append(l.open, e.ep)
 	}

@@ -2080,6 +2080,48 @@ type RelatedEntity struct {
 	Type   string    `json:"type"`
 }
 
+// Replay defines model for Replay.
+type Replay struct {
+	AlertId      string           `json:"alert_id"`
+	BaselineHash string           `json:"baseline_hash"`
+	Detectors    []ReplayDetector `json:"detectors"`
+
+	// Note Why it could not be reproduced, empty when it was.
+	Note                 string  `json:"note"`
+	PValue               float64 `json:"p_value"`
+	ReplayedBaselineHash string  `json:"replayed_baseline_hash"`
+	ReplayedPValue       float64 `json:"replayed_p_value"`
+	ReplayedScore        float64 `json:"replayed_score"`
+	ReplayedSeverity     string  `json:"replayed_severity"`
+
+	// Reproduced Every number came out the same to the last bit.
+	Reproduced bool     `json:"reproduced"`
+	Revision   int64    `json:"revision"`
+	Score      float64  `json:"score"`
+	Severity   Severity `json:"severity"`
+
+	// TenantId A tenant's immutable id.
+	TenantId TenantSlug `json:"tenant_id"`
+}
+
+// ReplayDetector defines model for ReplayDetector.
+type ReplayDetector struct {
+	// Contribution Thousandths of a point.
+	Contribution int64 `json:"contribution"`
+
+	// FromModel The model itself was evaluated again from its baseline; else its own tail was taken as kept, and all that follows from it computed.
+	FromModel bool `json:"from_model"`
+
+	// ModelPValue The model's own tail, before recalibration on this stream.
+	ModelPValue          float64 `json:"model_p_value"`
+	Name                 string  `json:"name"`
+	PValue               float64 `json:"p_value"`
+	ReplayedContribution int64   `json:"replayed_contribution"`
+	ReplayedPValue       float64 `json:"replayed_p_value"`
+	Same                 bool    `json:"same"`
+	Version              string  `json:"version"`
+}
+
 // Role defines model for Role.
 type Role string
 
@@ -3154,6 +3196,12 @@ type ListAlertHistoryParams struct {
 	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
+// ReplayAlertParams defines parameters for ReplayAlert.
+type ReplayAlertParams struct {
+	// TenantId Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantId *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
 // TriageAlertParams defines parameters for TriageAlert.
 type TriageAlertParams struct {
 	// IfMatch The ETag of the alert as you saw it. Required (428 without it).
@@ -4214,6 +4262,9 @@ type ServerInterface interface {
 	// ListAlertHistory What was done to an alert, by whom and when, oldest first
 	// (GET /api/v1/alerts/{id}/history)
 	ListAlertHistory(c *gin.Context, id AlertID, params ListAlertHistoryParams)
+	// ReplayAlert Compute an alert's number again from the baseline kept with it
+	// (GET /api/v1/alerts/{id}/replay)
+	ReplayAlert(c *gin.Context, id AlertID, params ReplayAlertParams)
 	// TriageAlert Say what became of an alert
 	// (PATCH /api/v1/alerts/{id}/triage)
 	TriageAlert(c *gin.Context, id AlertID, params TriageAlertParams)
@@ -5036,6 +5087,42 @@ func (siw *ServerInterfaceWrapper) ListAlertHistory(c *gin.Context) {
 	}
 
 	siw.Handler.ListAlertHistory(c, id, params)
+}
+
+// ReplayAlert operation middleware
+func (siw *ServerInterfaceWrapper) ReplayAlert(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AlertID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplayAlertParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReplayAlert(c, id, params)
 }
 
 // TriageAlert operation middleware
@@ -9532,6 +9619,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/alerts/:id/comments", wrapper.CommentAlert)
 	router.GET(options.BaseURL+"/api/v1/alerts/:id/events", wrapper.ListAlertEvents)
 	router.GET(options.BaseURL+"/api/v1/alerts/:id/history", wrapper.ListAlertHistory)
+	router.GET(options.BaseURL+"/api/v1/alerts/:id/replay", wrapper.ReplayAlert)
 	router.PATCH(options.BaseURL+"/api/v1/alerts/:id/triage", wrapper.TriageAlert)
 	router.POST(options.BaseURL+"/api/v1/alerts/:id/undo", wrapper.UndoTriage)
 	router.POST(options.BaseURL+"/api/v1/alerts/bulk", wrapper.BulkTriage)
@@ -9883,6 +9971,29 @@ type ListAlertHistoryResponseObject interface {
 type ListAlertHistory200JSONResponse AlertHistory
 
 func (response ListAlertHistory200JSONResponse) VisitListAlertHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayAlertRequestObject struct {
+	Id     AlertID `json:"id"`
+	Params ReplayAlertParams
+}
+
+type ReplayAlertResponseObject interface {
+	VisitReplayAlertResponse(w http.ResponseWriter) error
+}
+
+type ReplayAlert200JSONResponse Replay
+
+func (response ReplayAlert200JSONResponse) VisitReplayAlertResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -12119,6 +12230,9 @@ type StrictServerInterface interface {
 	// ListAlertHistory What was done to an alert, by whom and when, oldest first
 	// (GET /api/v1/alerts/{id}/history)
 	ListAlertHistory(ctx context.Context, request ListAlertHistoryRequestObject) (ListAlertHistoryResponseObject, error)
+	// ReplayAlert Compute an alert's number again from the baseline kept with it
+	// (GET /api/v1/alerts/{id}/replay)
+	ReplayAlert(ctx context.Context, request ReplayAlertRequestObject) (ReplayAlertResponseObject, error)
 	// TriageAlert Say what became of an alert
 	// (PATCH /api/v1/alerts/{id}/triage)
 	TriageAlert(ctx context.Context, request TriageAlertRequestObject) (TriageAlertResponseObject, error)
@@ -12785,6 +12899,33 @@ func (sh *strictHandler) ListAlertHistory(ctx *gin.Context, id AlertID, params L
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListAlertHistoryResponseObject); ok {
 		if err := validResponse.VisitListAlertHistoryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReplayAlert operation middleware
+func (sh *strictHandler) ReplayAlert(ctx *gin.Context, id AlertID, params ReplayAlertParams) {
+	var request ReplayAlertRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplayAlert(ctx, request.(ReplayAlertRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplayAlert")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReplayAlertResponseObject); ok {
+		if err := validResponse.VisitReplayAlertResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -35,6 +35,7 @@ func NewAlertView(a alert.Alert, t Triage, plots bool) AlertView {
 	if a.EventIDs == nil {
 		a.EventIDs = []string{}
 	}
+	a.Kept = nil
 	if !plots {
 		a.Plots = nil
 	}

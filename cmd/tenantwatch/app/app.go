@@ -357,7 +357,7 @@ func (a *App) startAPI(c *core.Core, store *eventstore.Store, ln net.Listener) e
 		SignIn: providerStore{c, trust}, PublicURL: a.opts.Config.Web.PublicURL,
 		Alerts: alertStream{alertStore{c.Alerts}, c}, Events: eventStore{store}, Findings: findingStore{c.Findings},
 		Tenants: tenantStore{c.Tenants}, Keys: keyStore{c.Keys}, Webhooks: webhookStore{c.Webhooks, c.Audit, tester}, Trail: trailStore{c.Audit},
-		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Backtests: backtestStore{c.Backtests(), a.policyBook(c)}, Exports: exportStore{c.Exports}, Streams: logStreamStore{c.Streams, store, a.opts.Config.Webhooks.AllowPrivate}, ExportDir: filepath.Join(a.opts.Config.DataDir, "exports"),
+		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Backtests: backtestStore{c.Backtests(), a.policyBook(c)}, Replay: replay, Exports: exportStore{c.Exports}, Streams: logStreamStore{c.Streams, store, a.opts.Config.Webhooks.AllowPrivate}, ExportDir: filepath.Join(a.opts.Config.DataDir, "exports"),
 		Triage: triageStore{c.Alerts}, Suppressions: suppressionStore{c.Suppressions, matchEvents(eventStore{store})},
 		Detectors: detectorCatalogue(),
 		Classify:  classify, Web: dashboards.Web(), CursorKey: key, AlertBudget: a.opts.Config.Detectors.Budget,

@@ -31,7 +31,7 @@ func (a *cmdline) alertsCmd() *cobra.Command {
 	list.Flags().StringVar(&severity, "severity", "", "only these severities, separated by commas")
 	list.Flags().StringVar(&status, "status", "", "new, in_progress or closed")
 	list.Flags().IntVar(&limit, "limit", 50, "how many; 0: all")
-	cmd.AddCommand(list, a.alertShowCmd(), a.alertAckCmd(), a.alertCloseCmd(), a.alertWatchCmd())
+	cmd.AddCommand(a.alertReplayCmd(), list, a.alertShowCmd(), a.alertAckCmd(), a.alertCloseCmd(), a.alertWatchCmd())
 	return cmd
 }
 

@@ -141,6 +141,7 @@ var shapes = map[string]shape{
 	"listKeys":              {list: true, canary: true},
 	"createKey":             {body: map[string]any{"kind": "ingest", "name": "made by the proof"}},
 	"deleteKey":             {id: keyOf, body: map[string]any{}},
+	"replayAlert":           {id: alertOf},
 	"listBacktests":         {canary: true},
 	"createBacktest":        {body: map[string]any{"from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z", "name": "made by the proof"}},
 	"getBacktest":           {id: backtestOf, canary: true},
