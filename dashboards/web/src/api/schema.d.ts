@@ -1226,6 +1226,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compute an alert's number again from the baseline kept with it
+         * @description Takes the snapshot of the baselines and the inputs that were kept when the revision was raised, computes every
+         *     detector's p-value, their combination and the score again, and says whether each is the same to the last bit.
+         */
+        get: operations["replayAlert"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/backtests": {
         parameters: {
             query?: never;
@@ -3128,6 +3149,52 @@ export interface components {
             key: components["schemas"]["Key"];
             /** @description Shown this once. */
             secret: string;
+        };
+        Replay: {
+            alert_id: string;
+            tenant_id: components["schemas"]["TenantSlug"];
+            /** Format: int64 */
+            revision: number;
+            /** @description Every number came out the same to the last bit. */
+            reproduced: boolean;
+            /** Format: double */
+            score: number;
+            /** Format: double */
+            replayed_score: number;
+            severity: components["schemas"]["Severity"];
+            replayed_severity: string;
+            /** Format: double */
+            p_value: number;
+            /** Format: double */
+            replayed_p_value: number;
+            baseline_hash: string;
+            replayed_baseline_hash: string;
+            detectors: components["schemas"]["ReplayDetector"][];
+            /** @description Why it could not be reproduced, empty when it was. */
+            note: string;
+        };
+        ReplayDetector: {
+            name: string;
+            version: string;
+            /** Format: double */
+            p_value: number;
+            /** Format: double */
+            replayed_p_value: number;
+            /**
+             * Format: double
+             * @description The model's own tail, before recalibration on this stream.
+             */
+            model_p_value: number;
+            /** @description The model itself was evaluated again from its baseline; else its own tail was taken as kept, and all that follows from it computed. */
+            from_model: boolean;
+            /**
+             * Format: int64
+             * @description Thousandths of a point.
+             */
+            contribution: number;
+            /** Format: int64 */
+            replayed_contribution: number;
+            same: boolean;
         };
         BacktestCreate: {
             tenant_id?: components["schemas"]["TenantSlug"];
@@ -6773,6 +6840,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Usage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    replayAlert: {
+        parameters: {
+            query?: {
+                /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
+                tenant_id?: components["parameters"]["TenantID"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The alert's id. An id of another form answers as a missing one.
+                 * @example 0195f3a0-7c1e-7abc-8def-0123456789ab
+                 */
+                id: components["parameters"]["AlertID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came out. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
                 };
             };
             400: components["responses"]["BadRequest"];
