@@ -140,7 +140,7 @@ func (r *reader) pass(ctx context.Context) error {
 				break // it would be the same with the others
 			}
 			if !damaged {
-				continue // the sink's fault, not the object's
+				continue // the sink's or the store's fault, not the object's
 			}
 			if r.failed[o.key]++; r.failed[o.key] < attempts {
 				continue
@@ -179,20 +179,24 @@ func (r *reader) save() error {
 	return r.env.Save(stateFile, b)
 }
 
-// read hands one object on; damaged says that it could not be read, rather
-// than not be handed on.
+// read hands one object on; damaged says that its bytes came and cannot be
+// read, rather than that they did not come or could not be handed on.
 func (r *reader) read(ctx context.Context, o object) (damaged bool, err error) {
 	in, err := r.store.open(ctx, o.key)
 	if err != nil {
-		return true, err
+		return false, err
 	}
-	plain, err := file.Decompress(in)
+	raw := &watched{Reader: in}
+	plain, err := file.Decompress(struct {
+		io.Reader
+		io.Closer
+	}{raw, in})
 	if err != nil {
-		return true, errors.Join(err, in.Close())
+		return !raw.failed, errors.Join(err, in.Close())
 	}
 	w := &watched{Reader: plain}
 	_, err = r.env.Process(ctx, source.Piece{Reader: w, Place: r.store.place() + "/" + o.key})
-	return w.failed, errors.Join(err, plain.Close())
+	return w.failed && !raw.failed, errors.Join(err, plain.Close())
 }
 
 // watched remembers that reading failed.

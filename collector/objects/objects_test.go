@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -107,7 +108,7 @@ func TestBucket(t *testing.T) {
 	}
 	store := func(key string, b []byte) {
 		t.Helper()
-		if _, err := backend.PutObject("trail", key, nil, bytes.NewReader(b), int64(len(b)), nil); err != nil {
+		if _, err := backend.PutObject("trail", key, map[string]string{"Last-Modified": time.Now().UTC().Format(http.TimeFormat)}, bytes.NewReader(b), int64(len(b)), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -125,7 +126,7 @@ func TestBucket(t *testing.T) {
 		}
 		return collectortest.Start(t, s)
 	}
-	const n = 50
+	const n = 1100 // more than one page of a listing
 	for i := range n {
 		store(fmt.Sprintf("AWSLogs/1/CloudTrail/eu-west-1/2026/03/01/%04d.json.gz", i), trail(fmt.Sprintf("e%d", i)))
 	}
