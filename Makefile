@@ -14,7 +14,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOSEC := github.com/securego/gosec/v2/cmd/gosec@v2.30.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: help up run build setup engine postgres kafka web browser test unit race integration prove-isolation smoke kills \
+.PHONY: help up run build setup engine postgres kafka pgbouncer web browser test unit race integration prove-isolation smoke kills \
         lint fmt vuln gosec chaos quality bench screens fuzz clean distclean
 
 help: ## this list
@@ -53,16 +53,19 @@ dashboards/web/dist/index.html: $(WEB_FILES)
 kafka: ## a real Apache Kafka for the tests, into build/kafka (needs Java 17)
 	@deploy/setup/kafka.sh
 
+pgbouncer: ## a PgBouncer for the tests, into build/pgbouncer
+	@deploy/setup/pgbouncer.sh
+
 browser: ## a Chromium for the browser tests
 	@deploy/setup/browser.sh
 
 ## Prove
 test: build lint race integration prove-isolation smoke kills web-test ## everything CI runs
 
-race: setup kafka ## all Go tests under the race detector
+race: setup kafka pgbouncer ## all Go tests under the race detector
 	go test -race -timeout 15m ./...
 
-unit: setup kafka ## all Go tests, quick
+unit: setup kafka pgbouncer ## all Go tests, quick
 	go test ./...
 
 web-test: web ## the dashboard's unit tests and types
