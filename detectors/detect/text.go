@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -13,15 +14,41 @@ import (
 func Num(v float64) string {
 	switch {
 	case v == float64(int64(v)):
-		return strconv.FormatInt(int64(v), 10)
+		return grouped(strconv.FormatInt(int64(v), 10))
 	case v >= 100:
-		return strconv.FormatFloat(v, 'f', 0, 64)
+		return grouped(strconv.FormatFloat(v, 'f', 0, 64))
 	case v >= 10:
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	case v >= 0.01:
 		return strconv.FormatFloat(v, 'g', 2, 64)
 	}
 	return "less than 0.01"
+}
+
+// grouped puts a comma between thousands: "479,713".
+func grouped(digits string) string {
+	sign := ""
+	if strings.HasPrefix(digits, "-") {
+		sign, digits = "-", digits[1:]
+	}
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return sign + digits
+}
+
+// Chance is a probability in words: "2.3 %", and below a thousandth "1 in
+// 479,713".
+func Chance(p float64) string {
+	switch {
+	case p >= 0.1:
+		return strconv.FormatFloat(math.Round(p*100), 'f', 0, 64) + " %"
+	case p >= 0.001:
+		return strconv.FormatFloat(p*100, 'g', 2, 64) + " %"
+	case p < 1e-15:
+		return "less than 1 in 1,000,000,000,000,000"
+	}
+	return "1 in " + grouped(strconv.FormatFloat(math.Round(1/p), 'f', 0, 64))
 }
 
 // Plural is "1 account", "3 accounts".

@@ -88,7 +88,7 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 		}
 		x.Reason += "."
 	default:
-		x.Reason += fmt.Sprintf("; %s is hardly known yet, and of its like with failures %s would reach that count.", who, percent(y.count))
+		x.Reason += fmt.Sprintf("; %s is hardly known yet, and of its like with failures %s would reach that count.", who, detect.Chance(y.count))
 	}
 	if len(taken) > 0 {
 		x.Technique = append(x.Technique, "T1078")
@@ -207,10 +207,3 @@ func (e *entity) plot(s *detect.Scope) *alert.Plot {
 }
 
 func round(v float64) float64 { return math.Round(v*1000) / 1000 }
-
-func percent(p float64) string {
-	if p >= 0.001 {
-		return fmt.Sprintf("%.2g %%", p*100)
-	}
-	return "1 in " + fmt.Sprintf("%.0f", math.Round(1/p))
-}

@@ -3,7 +3,6 @@ package novelty
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 
 	"github.com/tenantwatch/tenantwatch/detectors/alert"
@@ -95,7 +94,7 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 		x.Reason += fmt.Sprintf("no %s was known of it before. ", dimName[top.dim])
 	}
 	x.Reason += fmt.Sprintf("A new %s has a chance of %s for it, and one this rare among its peers of %s.",
-		dimName[top.dim], percent(top.mass), percent(top.tail))
+		dimName[top.dim], detect.Chance(top.mass), detect.Chance(top.tail))
 	x.Counterfactual = fmt.Sprintf("It would not have been a finding had %s used %s %s before, or had at least 1 in %s of the observations of its peers shown it.",
 		s.Entity.ID, dimName[top.dim], s.Names.Name(top.hash), detect.Num(math.Max(2, math.Round(top.mass/0.01))))
 	return x
@@ -130,16 +129,6 @@ func contains(list []string, s string) bool {
 		}
 	}
 	return false
-}
-
-func percent(p float64) string {
-	switch {
-	case p >= 0.1:
-		return strconv.FormatFloat(p*100, 'f', 0, 64) + " %"
-	case p >= 0.001:
-		return strconv.FormatFloat(p*100, 'g', 2, 64) + " %"
-	}
-	return "1 in " + strconv.FormatFloat(math.Round(1/p), 'f', 0, 64)
 }
 
 func round(v float64) float64 { return math.Round(v*1000) / 1000 }

@@ -193,6 +193,11 @@ func (ep *episode) refresh(r *Runner, l *lane, n *entity, slot int) {
 		l.use(&s, n, i)
 		x := r.dets[i].Explain(&s)
 		x.P = ep.part[i].P
+		if x.Observed < ep.part[i].X.Observed {
+			// The peak was told, and what made it up has left the windows
+			// since: the sentence stays with the strongest.
+			continue
+		}
 		ep.part[i].X = x
 		for _, o := range x.Related {
 			ep.relate(o)

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { firstTimeTerm, novelty, sentences, withRelated } from "./novelty";
 
 const svc =
-  "Service account svc-billing@globex.example used country VN, client curl, network AS45899 and 3 more for the first time in 23:00–00:00 UTC on 23 November 2026; the countries seen before: US (about 11 observations). A new country has a chance of 7.7 % for it, and one this rare among its peers of 1 in 5145.";
+  "Service account svc-billing@globex.example used country VN, client curl, network AS45899 and 3 more for the first time in 23:00–00:00 UTC on 23 November 2026; the countries seen before: US (about 11 observations). A new country has a chance of 7.7 % for it, and one this rare among its peers of 1 in 5,145.";
 
 describe("what was seen for the first time", () => {
   it("is named, counted, and compared", () =>
@@ -16,7 +16,7 @@ describe("what was seen for the first time", () => {
       window: "23:00–00:00 UTC on 23 November 2026",
       before: { kinds: "countries", values: ["US"], observations: "11" },
       own: "7.7 %",
-      peers: "1 in 5145",
+      peers: "1 in 5,145",
     }));
   it("is found in the second sentence, too, and before a closing one", () => {
     expect(novelty(`x failed 3 sign-ins. Also: ${svc} In all 7 events of this kind between 23 November 05:30 and 23 November 12:41 UTC.`)?.items).toHaveLength(3);
