@@ -107,7 +107,7 @@ chaos: build ## ten kill -9 of the whole tree during 1,000,000 events
 	TENANTWATCH_KILLS=10 TENANTWATCH_KILL_EVENTS=1000000 go test -timeout 60m -count=1 -tags integration -run 'TestKills' -v ./cmd/tenantwatch/e2e/
 
 quality: build ## detection quality on public data and the simulator, beside the trivial detectors
-	go test -timeout 60m -count=1 -tags quality -run 'TestQuality' -v ./detectors/... ./collector/parse | grep -vE '^(=== |--- PASS|PASS|testing: warning|\?)'
+	go test -timeout 60m -count=1 -tags quality -run 'TestQuality' -v ./detectors/... ./cmd/tenantwatch/cli/ ./collector/parse | grep -vE '^(=== |--- PASS|PASS|testing: warning|\?)'
 
 bench: build ## benchmarks: push to row, codecs, detectors; peak memory of each process
 	go test -run '^$$' -bench . -benchmem ./detectors/... ./pipeline/event/... ./collector/...

@@ -18,7 +18,7 @@ import (
 
 func (a *cmdline) simulateCmd() *cobra.Command {
 	var o simulate.Options
-	var start, out, truthPath string
+	var start, format, out, truthPath string
 	var days float64
 	var attackFree bool
 	cmd := &cobra.Command{
@@ -50,7 +50,14 @@ Attack kinds: ` + strings.Join(simulate.Kinds(), ", ") + ".",
 			if attackFree {
 				o.AttacksPerWeek = -1
 			}
-			return a.simulate(o, out, truthPath)
+			switch format {
+			case "json":
+			case "cloudtrail":
+				o.AttacksPerWeek = -1
+			default:
+				return usageError("--format %q: want json or cloudtrail", format)
+			}
+			return a.simulate(o, format, out, truthPath)
 		},
 	}
 	f := cmd.Flags()
@@ -62,12 +69,13 @@ Attack kinds: ` + strings.Join(simulate.Kinds(), ", ") + ".",
 	f.StringSliceVar(&o.Attacks, "attacks", nil, "kinds of attack (default: all)")
 	f.Float64Var(&o.AttacksPerWeek, "attacks-per-week", 3, "mean number of attacks on a tenant in a week")
 	f.BoolVar(&attackFree, "attack-free", false, "no attacks at all")
+	f.StringVar(&format, "format", "json", "json (the short form) or cloudtrail (the same people in a cloud account, without attacks)")
 	f.StringVar(&out, "out", "-", "file for the events; - is stdout")
 	f.StringVar(&truthPath, "truth", "", "file for the truth records (default: none)")
 	return cmd
 }
 
-func (a *cmdline) simulate(o simulate.Options, out, truthPath string) (err error) {
+func (a *cmdline) simulate(o simulate.Options, format, out, truthPath string) (err error) {
 	w, closeOut, err := a.create(out)
 	if err != nil {
 		return err
@@ -87,7 +95,18 @@ func (a *cmdline) simulate(o simulate.Options, out, truthPath string) (err error
 	n := 0
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	err = simulate.Run(o, func(e *event.Event) error { n++; return enc.Encode(shortForm(e)) }, truth)
+	err = simulate.Run(o, func(e *event.Event) error {
+		n++
+		if format == "json" {
+			return enc.Encode(shortForm(e))
+		}
+		b, err := simulate.CloudTrail(e)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(append(b, '\n'))
+		return err
+	}, truth)
 	if err != nil {
 		return err
 	}
