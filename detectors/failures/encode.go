@@ -9,7 +9,7 @@ import (
 )
 
 func (w *window) encode(s *state.Writer) {
-	s.F64s(w.fail, w.ok, w.strange, w.p, w.next)
+	s.F64s(w.fail, w.ok, w.strange, w.mfa, w.p, w.next)
 	s.Bool(w.critical)
 	w.others.Encode(s)
 	w.sources.Encode(s)
@@ -34,7 +34,7 @@ func decodeTargets(r *state.Reader) (ts []target) {
 }
 
 func (w *window) decode(r *state.Reader) {
-	r.F64s(&w.fail, &w.ok, &w.strange, &w.p, &w.next)
+	r.F64s(&w.fail, &w.ok, &w.strange, &w.mfa, &w.p, &w.next)
 	w.critical = r.Bool()
 	w.others.Decode(r)
 	w.sources.Decode(r)
@@ -75,7 +75,7 @@ func (e *entity) Decode(r *state.Reader) {
 
 func (p *pool) Encode(s *state.Writer) {
 	p.rate.Encode(s)
-	s.F64s(p.fails, p.oks)
+	s.F64s(p.fails, p.oks, p.failing, p.second)
 	for _, q := range []*baseline.Population{&p.hour, &p.hourFan, &p.daily, &p.dailyFan} {
 		q.Encode(s)
 	}
@@ -91,7 +91,7 @@ func (p *pool) Encode(s *state.Writer) {
 
 func (p *pool) Decode(r *state.Reader) {
 	p.rate.Decode(r)
-	r.F64s(&p.fails, &p.oks)
+	r.F64s(&p.fails, &p.oks, &p.failing, &p.second)
 	for _, q := range []*baseline.Population{&p.hour, &p.hourFan, &p.daily, &p.dailyFan} {
 		q.Decode(r)
 	}

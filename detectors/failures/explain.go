@@ -17,6 +17,7 @@ const (
 	bruteForce kind = iota // many tries on few accounts: T1110.001
 	spraying               // few tries on many accounts that exist: T1110.003
 	stuffing               // about one try on many accounts, most unknown here, or from many addresses: T1110.004
+	fatigue                // a second factor asked for again and again: T1621
 )
 
 // classify tells the attacks apart. No log holds the passwords, so it goes by
@@ -24,6 +25,9 @@ const (
 // them, and how many addresses take part.
 func classify(r detect.Role, w *window) kind {
 	fan := w.others.Count()
+	if w.mfa > w.fail/2 && fan < 5 {
+		return fatigue
+	}
 	if r == detect.Actor { // one account from many addresses
 		return bruteForce
 	}
@@ -37,11 +41,11 @@ func classify(r detect.Role, w *window) kind {
 }
 
 func (k kind) technique() string {
-	return [...]string{"T1110.001", "T1110.003", "T1110.004"}[k]
+	return [...]string{"T1110.001", "T1110.003", "T1110.004", "T1621"}[k]
 }
 
 func (k kind) title() string {
-	return [...]string{"Brute force", "Password spraying", "Credential stuffing"}[k]
+	return [...]string{"Brute force", "Password spraying", "Credential stuffing", "MFA fatigue"}[k]
 }
 
 // Explain describes a window of failures, or the day when that is what is odd.
@@ -129,7 +133,7 @@ func sentence(s *detect.Scope, w *window, k kind, names []string, span string, f
 	fails := detect.Plural(w.fail, "failed sign-in")
 	switch s.Role {
 	case detect.Actor:
-		return fmt.Sprintf("Brute force on %s from %s", s.Entity.ID, detect.Plural(fan, "address")),
+		return fmt.Sprintf("%s on %s from %s", k.title(), s.Entity.ID, detect.Plural(fan, "address")),
 			fmt.Sprintf("%s had %s from %s (%s) in %s", s.Entity.ID, fails, detect.Plural(fan, "address"), detect.List(shown, int(fan)), span)
 	case detect.Tenant:
 		return fmt.Sprintf("%s across the tenant", k.title()),
@@ -174,7 +178,7 @@ func (e *entity) counterfactual(s *detect.Scope, w *window, day bool, over strin
 	lo, hi := 1.0, w.fail
 	for hi-lo > 1 {
 		mid := math.Floor((lo + hi) / 2)
-		t := window{fail: mid, ok: w.ok}
+		t := window{fail: mid, ok: w.ok, mfa: w.mfa * mid / math.Max(1, w.fail)}
 		if e.judge(s, &t, day).count <= 0.01 {
 			hi = mid
 		} else {

@@ -1,5 +1,5 @@
 // Package failures notices failed sign-ins that are no mistyped passwords, and
-// tells brute force, password spraying and credential stuffing apart by how
+// tells brute force, password spraying, credential stuffing and MFA fatigue apart by how
 // many accounts and addresses take part. A success after such a burst is
 // critical evidence.
 //
@@ -13,12 +13,13 @@
 //
 // An account is judged only when at least three addresses failed on it, a
 // tenant when at least five on five accounts: less than that is the address's
-// doing and told there. Techniques: T1110.001, T1110.003, T1110.004, T1078.
+// doing and told there. Techniques: T1110.001, T1110.003, T1110.004, T1621, T1078.
 // Memory: 0.3 KiB an entity, up to 2 KiB while it is under attack.
 package failures
 
 import (
 	"math"
+	"strings"
 
 	"github.com/tenantwatch/tenantwatch/detectors/baseline"
 	"github.com/tenantwatch/tenantwatch/detectors/detect"
@@ -37,6 +38,9 @@ const (
 	// burst is the p-value of a window of failures after which a success is
 	// taken for the attacker's.
 	burst = 1e-4
+	// pressed is the same when a second factor was asked for from a place that
+	// the account never signed in from: then the password is known already.
+	pressed = 1e-3
 	// certain is the same for an account that was known to sign in from there:
 	// the owner who mistypes many times is no attacker.
 	certain = 1e-5
@@ -54,7 +58,7 @@ type Detector struct{}
 func (Detector) Name() string { return "failures" }
 
 // Version changes when a score could.
-func (Detector) Version() string { return "1.0.0" }
+func (Detector) Version() string { return "1.1.0" }
 
 // Roles are all three.
 func (Detector) Roles() []detect.Role {
@@ -74,6 +78,7 @@ type target struct {
 type window struct {
 	fail, ok float64
 	strange  float64 // failures on accounts that never signed in
+	mfa      float64 // failures of a second factor
 	others   baseline.Fan
 	sources  baseline.Fan // tenants only: addresses
 	targets  []target
@@ -104,6 +109,7 @@ type pool struct {
 	rate            baseline.CountRate
 	fails, oks      float64
 	hour, hourFan   baseline.Population
+	failing, second float64 // windows with failures, and those mostly of a second factor
 	daily, dailyFan baseline.Population
 	day             int64
 	accounts, pairs map[uint64]int64 // last success, in days
@@ -191,6 +197,11 @@ func (e *entity) judge(s *detect.Scope, w *window, day bool) parts {
 	if s.Role == detect.Tenant {
 		fan = math.Min(fan, w.sources.Count())
 	}
+	if w.mfa > w.fail/2 {
+		// Who mistypes a password seldom fails the second factor: the window is
+		// one of a rare kind besides.
+		x.count *= (1 + pl.second) / (5 + pl.failing)
+	}
 	x.p = x.count
 	if fan > 1 { // one account is no fan-out, and was not tested for it
 		x.fan = fans.Tail(fan, fanPrior(s.Role, day))
@@ -239,6 +250,10 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	stranger := !s.Common.(*pool).knows(account)
 	e.day.add(s.Role, n, account, address, stranger)
 	w.add(s.Role, n, account, address, stranger)
+	if secondFactor(s.Event.Action) {
+		e.day.mfa += n
+		w.mfa += n
+	}
 	if w.p == 0 {
 		w.p = 1
 	}
@@ -288,7 +303,11 @@ func (e *entity) success(s *detect.Scope, w *window, n float64, account, address
 	if len(e.struck) > 0 {
 		worst = math.Min(worst, e.struckP)
 	}
-	if worst > burst {
+	limit := burst
+	if !known && (w.mfa > w.fail/2 || s.Slot == 0 && e.win[1].mfa > e.win[1].fail/2) {
+		limit = pressed
+	}
+	if worst > limit {
 		return v
 	}
 	other := account
@@ -322,6 +341,18 @@ func (e *entity) success(s *detect.Scope, w *window, n float64, account, address
 	return v
 }
 
+// secondFactor reports whether an action asks for a second factor.
+func secondFactor(action string) bool {
+	for _, w := range [...]string{"mfa", "factor", "push", "otp", "2fa", "challenge", "duo", "webauthn"} {
+		for i := 0; i+len(w) <= len(action); i++ {
+			if strings.EqualFold(action[i:i+len(w)], w) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (w *window) add(r detect.Role, n float64, account, address string, stranger bool) {
 	w.fail += n
 	if stranger {
@@ -350,7 +381,7 @@ func (w *window) add(r detect.Role, n float64, account, address string, stranger
 // with is two windows taken for one; distinct values are those of the one that
 // has more.
 func (w *window) with(o *window) window {
-	b := window{fail: w.fail + o.fail, ok: w.ok + o.ok, strange: w.strange + o.strange, others: w.others, sources: w.sources}
+	b := window{fail: w.fail + o.fail, ok: w.ok + o.ok, strange: w.strange + o.strange, mfa: w.mfa + o.mfa, others: w.others, sources: w.sources}
 	if o.others.Count() > w.others.Count() {
 		b.others, b.sources = o.others, o.sources
 	}

@@ -82,6 +82,10 @@ func (Detector) Close(s *detect.Scope) {
 		p := p.(*pool)
 		p.turn(s.Hour / 24)
 		if n > 0 {
+			p.failing += weight
+			if w.mfa > w.fail/2 {
+				p.second += weight
+			}
 			p.hour.Learn(n, weight)
 			p.hourFan.Learn(math.Min(w.others.Count(), n), weight)
 		}
@@ -106,6 +110,8 @@ func (p *pool) turn(day int64) {
 		p.rate.Decay(f)
 		p.fails *= f
 		p.oks *= f
+		p.failing *= f
+		p.second *= f
 		for _, m := range []map[uint64]int64{p.accounts, p.pairs} {
 			for h, d := range m {
 				if day-d > 90 {

@@ -11,7 +11,7 @@
 // Times count from the clock, in days, hours, minutes and seconds. A value
 // `u{1..20}` takes u1, u2 … in turn. Fields are those of the event record
 // (actor, actor_type, cohort, src_ip, country, asn, user_agent, device, action,
-// resource, source, bytes_out, count); class=auth is a sign-in. `eval N alerts: conditions` wants
+// resource, source, bytes_out, count); class=auth is a sign-in, class=mfa its second factor. `eval N alerts: conditions` wants
 // exactly N alerts that meet all conditions, `at least N` and `at most N` as
 // many; conditions are entity, related, technique, detector, severity (=, >=),
 // count (=, >=) and reason~text.
@@ -248,10 +248,14 @@ func set(e *event.Event, k, v string) error {
 	}
 	switch k {
 	case "class":
-		if v != "auth" {
-			return fmt.Errorf("class %q is not known: want auth", v)
+		switch v {
+		case "auth":
+			e.Class, e.Activity, e.Action = event.ClassAuthentication, 1, "login"
+		case "mfa":
+			e.Class, e.Activity, e.Action = event.ClassAuthentication, 1, "mfa.challenge"
+		default:
+			return fmt.Errorf("class %q is not known: want auth or mfa", v)
 		}
-		e.Class, e.Activity, e.Action = event.ClassAuthentication, 1, "login"
 	case "outcome":
 		o, ok := event.ParseOutcome(v)
 		if !ok {
