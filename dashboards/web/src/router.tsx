@@ -31,6 +31,7 @@ const shell = createRoute({
     try {
       const session = await context.queries.ensureQueryData(sessionQuery);
       setCSRF(session.csrf);
+      if (session.must_change_password && location.pathname !== "/account") throw redirect({ to: "/account", search: {} });
       live.start();
       return { session };
     } catch (e) {
@@ -53,9 +54,13 @@ const detectors = createRoute({ getParentRoute: () => shell, path: "/detectors",
 const quarantine = createRoute({ getParentRoute: () => shell, path: "/quarantine", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/quarantine")) });
 const keys = createRoute({ getParentRoute: () => shell, path: "/keys", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/keys")) });
 const webhooks = createRoute({ getParentRoute: () => shell, path: "/webhooks", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/webhooks")) });
+const users = createRoute({ getParentRoute: () => shell, path: "/users", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/users")) });
+const settings = createRoute({ getParentRoute: () => shell, path: "/settings", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/settings")) });
+const exports_ = createRoute({ getParentRoute: () => shell, path: "/exports", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/exports")) });
+const account = createRoute({ getParentRoute: () => shell, path: "/account", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/account")) });
 const webhook = createRoute({ getParentRoute: () => shell, path: "/webhooks/$id", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/webhook")) });
 
-const tree = root.addChildren([signin, shell.addChildren([overview, alerts, alert, audit, entities, entity, detectors, quarantine, keys, webhooks, webhook])]);
+const tree = root.addChildren([signin, shell.addChildren([overview, alerts, alert, audit, entities, entity, detectors, quarantine, keys, webhooks, webhook, users, settings, exports_, account])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

@@ -3,6 +3,8 @@ import type { FieldError, Problem } from "./types";
 
 export class ApiError extends Error {
   readonly status: number;
+  /** The last part of the problem's type, such as "totp-required". */
+  readonly kind: string;
   readonly title: string;
   readonly detail: string;
   readonly errors: FieldError[];
@@ -13,6 +15,7 @@ export class ApiError extends Error {
     super(p.detail ?? p.title ?? `status ${status}`);
     this.name = "ApiError";
     this.status = status;
+    this.kind = p.type?.split("/").at(-1) ?? "";
     this.title = p.title ?? (status === 0 ? "The server cannot be reached" : `The server answered ${status}`);
     this.detail = p.detail ?? "";
     this.errors = p.errors ?? [];

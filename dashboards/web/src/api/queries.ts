@@ -3,7 +3,7 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/
 import { severities, statuses, type AlertsSearch } from "../lib/urlstate";
 import type { Bounds } from "../lib/timerange";
 import { answer, body, client } from "./client";
-import type { Alert, EntityKind } from "./types";
+import type { Alert, EntityKind, TenantSettings } from "./types";
 
 const tenantParam = (tenant: string | undefined): { tenant_id?: string } => (tenant ? { tenant_id: tenant } : {});
 
@@ -203,4 +203,69 @@ export const searchesQuery = (tenant: string | undefined) =>
     queryKey: ["searches", tenant ?? ""],
     queryFn: ({ signal }) => body(client.GET("/api/v1/searches", { params: { query: { ...tenantParam(tenant), limit: 200 } }, signal })),
     staleTime: 30_000,
+  });
+
+export const providersQuery = queryOptions({
+  queryKey: ["providers"],
+  queryFn: ({ signal }) => body(client.GET("/api/v1/session/providers", { signal })),
+  staleTime: 60_000,
+  retry: false,
+});
+
+export const sessionsQuery = queryOptions({
+  queryKey: ["sessions"],
+  queryFn: ({ signal }) => body(client.GET("/api/v1/sessions", { signal })),
+  staleTime: 5_000,
+});
+
+export const usersQuery = (tenant: string | undefined) =>
+  paged(["users", tenant ?? ""], (after, signal) => body(client.GET("/api/v1/users", { params: { query: page(tenant, after) }, signal })));
+
+export const usageQuery = (tenant: string | undefined) =>
+  queryOptions({
+    queryKey: ["usage", tenant ?? ""],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/usage", { params: { query: tenantParam(tenant) }, signal })),
+    staleTime: 30_000,
+  });
+
+export const exportsQuery = (tenant: string | undefined) =>
+  infiniteQueryOptions({
+    ...paged(["exports", tenant ?? ""], (after, signal) => body(client.GET("/api/v1/exports", { params: { query: page(tenant, after) }, signal }))),
+    refetchInterval: (q) => (q.state.data?.pages.some((p) => p.items.some((j) => j.state === "queued" || j.state === "running")) ? 1500 : 30_000),
+  });
+
+export interface SettingsWithTag {
+  settings: TenantSettings;
+  etag: string;
+}
+
+export const settingsQuery = (tenant: string) =>
+  queryOptions({
+    queryKey: ["settings", tenant],
+    queryFn: async ({ signal }): Promise<SettingsWithTag> => {
+      const { data, response } = await answer(client.GET("/api/v1/tenants/{id}/settings", { params: { path: { id: tenant } }, signal }));
+      return { settings: data, etag: response.headers.get("ETag") ?? "" };
+    },
+    staleTime: 10_000,
+  });
+
+export const tenantQuery = (tenant: string) =>
+  queryOptions({
+    queryKey: ["tenant", tenant],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/tenants/{id}", { params: { path: { id: tenant } }, signal })),
+    staleTime: 10_000,
+  });
+
+export const backtestsQuery = (tenant: string | undefined) =>
+  queryOptions({
+    queryKey: ["backtests", tenant ?? ""],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/backtests", { params: { query: tenantParam(tenant) }, signal })),
+    refetchInterval: (q) => (q.state.data?.items.some((b) => b.status === "queued" || b.status === "running") ? 1000 : false),
+  });
+
+export const backtestQuery = (tenant: string | undefined, id: string) =>
+  queryOptions({
+    queryKey: ["backtest", id],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/backtests/{id}", { params: { path: { id }, query: tenantParam(tenant) }, signal })),
+    refetchInterval: (q) => (q.state.data && (q.state.data.status === "queued" || q.state.data.status === "running") ? 800 : false),
   });

@@ -10,7 +10,13 @@ export type Permission =
   | "keys:read"
   | "keys:manage"
   | "webhooks:read"
-  | "webhooks:manage";
+  | "webhooks:manage"
+  | "users:read"
+  | "users:manage"
+  | "tenants:manage"
+  | "tenants:view_as"
+  | "settings:manage"
+  | "alerts:tune";
 
 export const ROLE_NAMES: Record<Role, string> = {
   platform_admin: "Platform admin",

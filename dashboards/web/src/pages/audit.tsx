@@ -1,9 +1,10 @@
 /* The audit log of one tenant: search, narrow, look, take away. */
 import { ActionIcon, Button, Menu, Skeleton, Tooltip } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { useInfiniteQuery, useIsFetching, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useIsFetching, useMutation, useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { attempt, body, client } from "../api/client";
 import { asApiError } from "../api/problem";
 import { eventsQuery, exportURL, histogramQuery, overviewQuery, type AuditKey } from "../api/queries";
 import type { Event } from "../api/types";
@@ -25,6 +26,7 @@ import { ChooseTenant } from "../ui/choosetenant";
 import { Time } from "../ui/time";
 import { TimeRange } from "../ui/timerange";
 import { useTitle } from "../ui/title";
+import { useToast } from "../ui/toast";
 
 const EventDetail = lazy(() => import("../ui/eventdetail"));
 const FacetDrawer = lazy(() => import("../ui/facetdrawer"));
@@ -109,6 +111,13 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
     r: () => setNow(Date.now()),
     Escape: () => setActive(undefined),
   });
+  const say = useToast();
+  const start = useMutation({
+    mutationFn: (format: "csv" | "ndjson" | "ocsf" | "parquet") =>
+      body(client.POST("/api/v1/exports", { params: { header: { "Idempotency-Key": attempt() } }, body: { ...(param ? { tenant_id: param } : {}), format, ...(search.q ? { query: search.q } : {}), from: key.from ?? null, to: key.to ?? null } })),
+    onSuccess: () => void navigate({ to: "/exports", search: param ? { tenant: param } : {} }),
+    onError: (e) => say(`No export was begun: ${e.message}`, { bad: true }),
+  });
   const at = search.event ? rows.findIndex((e) => e.id === search.event) : -1;
   const step = (by: number) => {
     const to = at >= 0 ? rows[at + by] : undefined;
@@ -147,6 +156,13 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
             <Menu.Item component="a" href={exportURL(key, "ndjson")} download>
               NDJSON, complete
             </Menu.Item>
+            <Menu.Divider />
+            <Menu.Label>In the background, with a checksum</Menu.Label>
+            {(["csv", "ndjson", "ocsf", "parquet"] as const).map((f) => (
+              <Menu.Item key={f} onClick={() => start.mutate(f)}>
+                {{ csv: "CSV", ndjson: "NDJSON", ocsf: "OCSF, NDJSON", parquet: "Parquet" }[f]}
+              </Menu.Item>
+            ))}
           </Menu.Dropdown>
         </Menu>
         )}

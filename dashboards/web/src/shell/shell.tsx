@@ -3,11 +3,12 @@ import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useRouterState } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useState } from "react";
-import { setCSRF } from "../api/client";
+import { body, client, setCSRF } from "../api/client";
 import { sessionQuery } from "../api/queries";
 import { live } from "../api/stream";
 import { SessionContext } from "../session";
 import { useKeys } from "../ui/keys";
+import { Txt } from "../ui/text";
 import { Sidebar } from "./sidebar";
 import { Topbar } from "./topbar";
 import { RoutePending } from "./edges";
@@ -79,6 +80,7 @@ export function Shell() {
         </aside>
         <div className="page">
           <Topbar openNav={navs.open} />
+          {session.view_as && <Viewing tenant={session.view_as.tenant_id} reason={session.view_as.reason} />}
           {offline && (
             <div className="strip" role="status">
               You are offline. What you see is what was loaded before.
@@ -99,5 +101,34 @@ export function Shell() {
         {palette && <Palette close={palettes.close} openHelp={helps.open} />}
       </Suspense>
     </SessionContext>
+  );
+}
+
+/** Stepping into a tenant must never be overlooked, nor forgotten. */
+function Viewing({ tenant, reason }: { tenant: string; reason: string }) {
+  const queries = useQueryClient();
+  const [pending, setPending] = useState(false);
+  const end = async () => {
+    setPending(true);
+    try {
+      const s = await body(client.DELETE("/api/v1/session/view-as"));
+      setCSRF(s.csrf);
+      queries.clear();
+      queries.setQueryData(sessionQuery.queryKey, s);
+      location.assign("/");
+    } catch {
+      setPending(false);
+    }
+  };
+  return (
+    <div className="viewing" role="status">
+      <b>You see this as {tenant} does.</b>
+      <span className="cut grow">
+        <Txt value={reason} title="" /> It is in their audit log.
+      </span>
+      <button type="button" onClick={() => void end()} disabled={pending}>
+        Step out
+      </button>
+    </div>
   );
 }

@@ -8,7 +8,7 @@ import { live, useLink } from "../api/stream";
 import { compact } from "../lib/format";
 import { can, ROLE_NAMES } from "../lib/roles";
 import { useScope, useSession } from "../session";
-import { IconBell, IconDesktop, IconHelp, IconHome, IconKey, IconLogout, IconMoon, IconQuarantine, IconRadar, IconSearch, IconSun, IconUsers, IconWebhook } from "../ui/icons";
+import { IconBell, IconDesktop, IconDownload, IconHelp, IconHome, IconKey, IconLock, IconLogout, IconMoon, IconQuarantine, IconRadar, IconSearch, IconSettings, IconSun, IconUser, IconUsers, IconWebhook } from "../ui/icons";
 import { usePrefs } from "../ui/prefs";
 import { Txt } from "../ui/text";
 import { useToast } from "../ui/toast";
@@ -34,7 +34,10 @@ export function Sidebar({ openHelp, openPalette }: { openHelp: () => void; openP
     { to: "/detectors", label: "Detectors", icon: IconRadar, show: true },
     { to: "/quarantine", label: "Quarantine", icon: IconQuarantine, show: can(session, "quarantine:read"), section: "Data and access" },
     { to: "/keys", label: "Keys", icon: IconKey, show: can(session, "keys:read"), section: "Data and access" },
+    { to: "/exports", label: "Exports", icon: IconDownload, show: can(session, "events:export"), section: "Data and access" },
     { to: "/webhooks", label: "Webhooks", icon: IconWebhook, show: can(session, "webhooks:read"), section: "Data and access" },
+    { to: "/users", label: "Users", icon: IconUser, show: can(session, "users:read"), section: "Data and access" },
+    { to: "/settings", label: "Settings", icon: IconSettings, show: true, section: "Data and access" },
   ] as const;
   let section = "";
   return (
@@ -149,6 +152,9 @@ function UserMenu({ name, email, role }: { name: string; email: string; role: st
           />
         </div>
         <Menu.Divider />
+        <Menu.Item leftSection={<IconLock size={15} />} onClick={() => void navigate({ to: "/account", search: {} })}>
+          Password, second factor, sessions
+        </Menu.Item>
         <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => void out()}>
           Sign out
         </Menu.Item>

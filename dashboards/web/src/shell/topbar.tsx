@@ -1,10 +1,11 @@
 /* The banner: which tenant's data this is, on every page, before anything else. */
 import { ActionIcon, Combobox, useCombobox } from "@mantine/core";
+import { lazy, Suspense } from "react";
 import { Link, useNavigate, useRouterState, useSearch } from "@tanstack/react-router";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { alertQuery } from "../api/queries";
-import { useScope, useSession } from "../session";
+import { useCan, useScope, useSession } from "../session";
 import { TenantMark } from "../ui/badges";
 import { IconBuilding, IconCheck, IconDown, IconMenu, IconRight } from "../ui/icons";
 import { Txt } from "../ui/text";
@@ -19,6 +20,10 @@ const TITLES: Record<string, string> = {
   quarantine: "Quarantine",
   keys: "Keys",
   webhooks: "Webhooks",
+  users: "Users",
+  settings: "Settings",
+  exports: "Exports",
+  account: "Your account",
 };
 
 const PARENTS: Record<string, "/alerts" | "/webhooks" | "/entities"> = { webhooks: "/webhooks", entities: "/entities" };
@@ -64,6 +69,7 @@ export function Topbar({ openNav }: { openNav: () => void }) {
         )}
       </nav>
       <div className="grow" />
+      <StepIn />
       <button type="button" className="zone num" onClick={() => setZone(zone === "utc" ? "local" : "utc")} title={`Times are shown in ${zone === "utc" ? "UTC" : "local time"}; click to change`}>
         <span className="sr">Times are shown in </span>
         {zone === "utc" ? "UTC" : zoneName(new Date(now), "local")}
@@ -149,5 +155,25 @@ function TenantPicker() {
         </Combobox.Options>
       </Combobox.Dropdown>
     </Combobox>
+  );
+}
+
+const StepInForm = lazy(() => import("./stepin"));
+
+/** For the operator's people who look at one tenant: see it as its own people do, with a reason. */
+function StepIn() {
+  const session = useSession();
+  const may = useCan("tenants:view_as");
+  const { tenant: raw } = useSearch({ strict: false });
+  const { multi, tenant } = useScope(raw);
+  const [open, setOpen] = useState(false);
+  if (!may || !multi || !tenant || session.view_as) return null;
+  return (
+    <>
+      <button type="button" className="zone wide-only" onClick={() => setOpen(true)}>
+        Step in…
+      </button>
+      <Suspense>{open && <StepInForm tenant={tenant} close={() => setOpen(false)} />}</Suspense>
+    </>
   );
 }
