@@ -13,6 +13,15 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/core/delivery/dest"
+	"github.com/tenantwatch/tenantwatch/core/delivery/elastic"
+	"github.com/tenantwatch/tenantwatch/core/delivery/email"
+	"github.com/tenantwatch/tenantwatch/core/delivery/jira"
+	"github.com/tenantwatch/tenantwatch/core/delivery/pagerduty"
+	"github.com/tenantwatch/tenantwatch/core/delivery/sentinel"
+	"github.com/tenantwatch/tenantwatch/core/delivery/slack"
+	"github.com/tenantwatch/tenantwatch/core/delivery/splunk"
+	"github.com/tenantwatch/tenantwatch/core/delivery/syslog"
+	"github.com/tenantwatch/tenantwatch/core/delivery/teams"
 	"github.com/tenantwatch/tenantwatch/core/delivery/webhook"
 	"github.com/tenantwatch/tenantwatch/core/egress"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
@@ -30,9 +39,20 @@ type Kind struct {
 	Send    dest.Sender
 }
 
+var web = []string{"https", "http"}
+
 // kinds are all destinations; a new one is a package and a line here.
 var kinds = []Kind{
 	{"webhook", "OCSF Detection Finding, signed as Standard Webhooks say", []string{"https", "http"}, false, nil, []string{"signature"}, webhook.Send},
+	{"splunk", "Splunk HTTP Event Collector", web, true, nil, []string{"index", "sourcetype"}, splunk.Send},
+	{"elastic", "Elasticsearch, Elastic Common Schema through the bulk API; the token is an API key", web, false, nil, []string{"index"}, elastic.Send},
+	{"sentinel", "Microsoft Sentinel, Logs Ingestion API", web, true, []string{"rule", "stream", "directory", "client"}, []string{"login", "scope"}, sentinel.Send},
+	{"syslog", "RFC 5424 carrying CEF or LEEF over TCP or TLS", []string{"tls", "tcp"}, false, nil, []string{"format"}, syslog.Send},
+	{"slack", "Slack incoming webhook; the token is the end of its path", web, false, nil, nil, slack.Send},
+	{"teams", "Microsoft Teams workflow; the token is the query of its address", web, false, nil, nil, teams.Send},
+	{"pagerduty", "PagerDuty Events API v2; the token is the routing key", web, true, nil, nil, pagerduty.Send},
+	{"jira", "Jira issues that follow the alert; the token is the Authorization header", web, true, []string{"project"}, []string{"type", "done"}, jira.Send},
+	{"email", "Mail by SMTP over TLS; the token is the password", []string{"smtps", "smtp"}, false, []string{"from", "to"}, []string{"user", "plain"}, email.Send},
 }
 
 // Kinds is a copy of the table, for documentation and tests.
