@@ -294,6 +294,11 @@ func (s webhookStore) Redeliver(ctx context.Context, by access.Actor, id tenant.
 }
 
 func (s webhookStore) Test(ctx context.Context, by access.Actor, id tenant.ID, webhookID string) (api.Exchange, error) {
+	// First whether there is such a webhook: a trail names nothing of another
+	// tenant's, not even what somebody asked for.
+	if _, err := s.w.Target(ctx, id, webhookID); err != nil {
+		return api.Exchange{}, err
+	}
 	if err := s.audit.Record(ctx, id, by, "webhook.test", webhookID, nil); err != nil {
 		return api.Exchange{}, err
 	}
