@@ -7,9 +7,28 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 )
 
-// compress packs text for clients that take gzip. Sessions stay plain: their
+// packer is one way to pack an answer.
+type packer interface {
+	Write([]byte) (int, error)
+	Flush() error
+	Close() error
+}
+
+// packings are the ways we know, the better first.
+var packings = []struct {
+	name string
+	open func(http.ResponseWriter) (packer, error)
+}{
+	{"zstd", func(w http.ResponseWriter) (packer, error) {
+		return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(256<<10))
+	}},
+	{"gzip", func(w http.ResponseWriter) (packer, error) { return gzip.NewWriterLevel(w, gzip.BestSpeed) }},
+}
+
+// compress packs text for clients that take zstd or gzip. Sessions stay plain: their
 // answer holds a secret beside what the client sent, whose packed length would
 // tell about it.
 func (s *Server) compress(c *gin.Context) {
@@ -18,11 +37,17 @@ func (s *Server) compress(c *gin.Context) {
 		return
 	}
 	c.Writer.Header().Add("Vary", "Accept-Encoding")
-	if !acceptsGzip(c.GetHeader("Accept-Encoding")) {
+	w := &packedWriter{ResponseWriter: c.Writer, way: -1}
+	for i, p := range packings {
+		if accepts(c.GetHeader("Accept-Encoding"), p.name) {
+			w.way = i
+			break
+		}
+	}
+	if w.way < 0 {
 		c.Next()
 		return
 	}
-	w := &gzipWriter{ResponseWriter: c.Writer}
 	c.Writer = w
 	defer func() {
 		c.Writer = w.ResponseWriter
@@ -36,11 +61,11 @@ func (s *Server) compress(c *gin.Context) {
 	c.Next()
 }
 
-// acceptsGzip reads Accept-Encoding as far as gzip goes.
-func acceptsGzip(header string) bool {
+// accepts reads Accept-Encoding as far as one packing goes.
+func accepts(header, packing string) bool {
 	for part := range strings.SplitSeq(header, ",") {
 		name, params, _ := strings.Cut(part, ";")
-		if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+		if !strings.EqualFold(strings.TrimSpace(name), packing) {
 			continue
 		}
 		weight, ok := strings.CutPrefix(strings.ReplaceAll(strings.ToLower(params), " ", ""), "q=")
@@ -50,16 +75,17 @@ func acceptsGzip(header string) bool {
 	return false
 }
 
-// gzipWriter decides with the first bytes whether packing pays.
-type gzipWriter struct {
+// packedWriter decides with the first bytes whether packing pays.
+type packedWriter struct {
 	gin.ResponseWriter
-	gz      *gzip.Writer
+	way     int // of packings
+	gz      packer
 	decided bool
 }
 
 const worthPacking = 1024 // bytes
 
-func (w *gzipWriter) Write(b []byte) (int, error) {
+func (w *packedWriter) Write(b []byte) (int, error) {
 	if !w.decided {
 		w.decided = true
 		h := w.Header()
@@ -67,9 +93,9 @@ func (w *gzipWriter) Write(b []byte) (int, error) {
 		long := len(b) >= worthPacking || h.Get("Trailer") != "" // exports come in pieces
 		if long && h.Get("Content-Encoding") == "" && !strings.HasPrefix(kind, "text/event-stream") &&
 			(strings.HasPrefix(kind, "text/") || strings.Contains(kind, "json")) {
-			h.Set("Content-Encoding", "gzip")
+			h.Set("Content-Encoding", packings[w.way].name)
 			h.Del("Content-Length")
-			w.gz, _ = gzip.NewWriterLevel(w.ResponseWriter, gzip.BestSpeed) // fails only for a level that is none
+			w.gz, _ = packings[w.way].open(w.ResponseWriter) // fails only for options that are none
 		}
 	}
 	if w.gz != nil {
@@ -78,10 +104,10 @@ func (w *gzipWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-func (w *gzipWriter) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+func (w *packedWriter) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
 
 // Flush sends what is there, packed or not.
-func (w *gzipWriter) Flush() {
+func (w *packedWriter) Flush() {
 	if w.gz != nil {
 		_ = w.gz.Flush() // a client that is gone shows at the next write
 	}
@@ -89,4 +115,4 @@ func (w *gzipWriter) Flush() {
 }
 
 // Unwrap lets deadlines through to the connection.
-func (w *gzipWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *packedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

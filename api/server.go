@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -58,6 +59,14 @@ type Options struct {
 	// ExportDir is where large exports are kept for a day; empty: there are no
 	// export jobs.
 	ExportDir string
+	// TLSCert and TLSKey are files with the certificate chain and its key in
+	// PEM; with them Run speaks TLS and HTTP/2. They are read again when they
+	// change.
+	TLSCert, TLSKey string
+	// Origins are the origins of other sites whose scripts may call the API
+	// with a token, such as https://portal.example; none by default, and never
+	// with this site's cookie.
+	Origins []string
 	// Introspection lets clients of /graphql read its schema from there.
 	Introspection bool
 	// Detectors are those of the program.
@@ -219,7 +228,7 @@ func (s *Server) build() (*gin.Engine, error) {
 	if err := e.SetTrustedProxies(s.opts.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("api: trusted proxies: %w", err)
 	}
-	e.Use(s.observe, s.recover, s.secure, s.compress)
+	e.Use(s.observe, s.recover, s.secure, s.cors, s.compress)
 	badRequest := func(c *gin.Context, err error) { s.fail(c, newProblem(kindBadRequest, "%s", err)) }
 	strict := rest.NewStrictHandlerWithOptions(&handlers{s}, nil, rest.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  badRequest,
@@ -282,7 +291,17 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		}
 	}()
 	stopped := make(chan error, 1)
-	go func() { stopped <- srv.Serve(ln) }() // ends with Shutdown or Close below
+	serve := func() error { return srv.Serve(ln) }
+	if s.opts.TLSCert != "" {
+		cert, err := newCertificate(s.opts.TLSCert, s.opts.TLSKey, s.log)
+		if err != nil {
+			_ = ln.Close() // the error that matters is the other one
+			return err
+		}
+		srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
+		serve = func() error { return srv.ServeTLS(ln, "", "") }
+	}
+	go func() { stopped <- serve() }() // ends with Shutdown or Close below
 	select {
 	case err := <-stopped:
 		return fmt.Errorf("api: serve %s: %w", ln.Addr(), err)

@@ -18,6 +18,9 @@ var openapiYAML []byte
 type specification struct {
 	doc  map[string]any
 	json []byte
+	// compiled keeps what a route's requests may look like: it is the same for
+	// every server of the process.
+	compiled sync.Map // operationId to *operation
 }
 
 // loadSpecification reads the embedded file, which cannot change, once.
@@ -52,8 +55,20 @@ func (s *specification) follow(node map[string]any) (map[string]any, error) {
 	return s.follow(at)
 }
 
-// operation compiles what a request of r may look like.
+// operation is what a request of r may look like.
 func (s *specification) operation(r Route) (*operation, error) {
+	key := r.Method + " " + r.Path + " " + r.Operation
+	if op, ok := s.compiled.Load(key); ok {
+		return op.(*operation), nil
+	}
+	op, err := s.read(r)
+	if err == nil {
+		s.compiled.Store(key, op)
+	}
+	return op, err
+}
+
+func (s *specification) read(r Route) (*operation, error) {
 	fail := func(err error) (*operation, error) {
 		return nil, fmt.Errorf("api: openapi.yaml: %s %s: %w", r.Method, r.Path, err)
 	}

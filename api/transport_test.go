@@ -259,7 +259,7 @@ func TestGzip(t *testing.T) {
 		t.Error("the packed answer is another one")
 	}
 	for _, refused := range []string{"gzip;q=0", "gzip; q=0.000", "br", "identity", ""} {
-		if acceptsGzip(refused) {
+		if accepts(refused, "gzip") {
 			t.Errorf("%q takes no gzip", refused)
 		}
 	}

@@ -112,7 +112,7 @@ func (a *asset) serve(c *gin.Context) {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	data, tag := a.data, a.etag
-	if a.packed != nil && acceptsGzip(c.GetHeader("Accept-Encoding")) {
+	if a.packed != nil && accepts(c.GetHeader("Accept-Encoding"), "gzip") {
 		data, tag = a.packed, strings.TrimSuffix(a.etag, `"`)+`-gz"`
 		h.Set("Content-Encoding", "gzip")
 	}

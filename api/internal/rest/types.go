@@ -5,6 +5,7 @@
 package rest
 
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config oapi-codegen.yaml ../../openapi.yaml
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config ../../client/oapi-codegen.yaml -o ../../client/client.gen.go ../../openapi.yaml
 
 import (
 	"bytes"

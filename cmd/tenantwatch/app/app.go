@@ -171,6 +171,9 @@ func (a *App) start(ctx context.Context) (info Info, err error) {
 	if a.opts.Config.Collector.TLSCert != "" && info.Collector != "" {
 		info.Collector = "https" + strings.TrimPrefix(info.Collector, "http")
 	}
+	if a.opts.Config.Web.TLSCert != "" {
+		info.API = strings.Replace(info.API, "http:", "https:", 1)
+	}
 	if a.opts.Config.Web.PublicURL != "" {
 		info.API = strings.TrimRight(a.opts.Config.Web.PublicURL, "/")
 	}
@@ -359,8 +362,9 @@ func (a *App) startAPI(c *core.Core, store *eventstore.Store, ln net.Listener) e
 		Tenants: tenantStore{c.Tenants}, Keys: keyStore{c.Keys}, Webhooks: webhookStore{c.Webhooks, c.Audit, tester}, Trail: trailStore{c.Audit},
 		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Backtests: backtestStore{c.Backtests(), a.policyBook(c)}, Replay: replay, Exports: exportStore{c.Exports}, Streams: logStreamStore{c.Streams, store, a.opts.Config.Webhooks.AllowPrivate}, ExportDir: filepath.Join(a.opts.Config.DataDir, "exports"),
 		Triage: triageStore{c.Alerts}, Suppressions: suppressionStore{c.Suppressions, matchEvents(eventStore{store})},
-		Detectors: detectorCatalogue(),
-		Classify:  classify, Web: dashboards.Web(), CursorKey: key, AlertBudget: a.opts.Config.Detectors.Budget,
+		Detectors: detectorCatalogue(), Introspection: a.opts.Config.Web.GraphQL,
+		TLSCert: a.opts.Config.Web.TLSCert, TLSKey: a.opts.Config.Web.TLSKey, Origins: origins(a.opts.Config.Web.Origins),
+		Classify: classify, Web: dashboards.Web(), CursorKey: key, AlertBudget: a.opts.Config.Detectors.Budget,
 		SecureCookies: strings.HasPrefix(a.opts.Config.Web.PublicURL, "https://"),
 	})
 	if err != nil {

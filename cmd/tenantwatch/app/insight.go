@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"strings"
 
 	"github.com/tenantwatch/tenantwatch/api"
 	"github.com/tenantwatch/tenantwatch/core"
@@ -145,6 +146,16 @@ func detectorCatalogue() []api.DetectorEntry {
 			e.LooksAt = append(e.LooksAt, r.String())
 		}
 		out = append(out, e)
+	}
+	return out
+}
+
+// origins are the parts of a list with commas.
+func origins(list string) (out []string) {
+	for o := range strings.SplitSeq(list, ",") {
+		if o = strings.TrimRight(strings.TrimSpace(o), "/"); o != "" {
+			out = append(out, o)
+		}
 	}
 	return out
 }

@@ -169,6 +169,10 @@ type Webhooks struct {
 // Web is how browsers reach the dashboard.
 type Web struct {
 	PublicURL string `koanf:"public_url" doc:"address under which people open the dashboard; default http://LISTEN_API"`
+	TLSCert   string `koanf:"tls_cert" doc:"file with the certificate chain (PEM): the API speaks TLS and HTTP/2; read again when it changes"`
+	TLSKey    string `koanf:"tls_key" doc:"file with its private key (PEM)"`
+	Origins   string `koanf:"origins" doc:"origins of other sites whose scripts may call the API with a token, separated by commas; none by default"`
+	GraphQL   bool   `koanf:"graphql_introspection" doc:"let clients read the GraphQL schema from /graphql"`
 }
 
 // Default is a configuration that runs on one machine.

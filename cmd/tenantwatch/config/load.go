@@ -221,6 +221,9 @@ func (c *Config) Validate() error {
 			p = append(p, problem(l.key, "%q is no address: want host:port, such as 127.0.0.1:8080", l.addr))
 		}
 	}
+	if (c.Web.TLSCert == "") != (c.Web.TLSKey == "") {
+		p = append(p, problem("web.tls_cert", "and web.tls_key belong together: give both, or none"))
+	}
 	if l := c.Listen.OTLP; l != "" {
 		if _, _, err := net.SplitHostPort(l); err != nil {
 			p = append(p, problem("listen.otlp", "%q is no address: want host:port, such as 127.0.0.1:4317", l))
