@@ -82,6 +82,8 @@ type entity struct {
 	win   [2]window
 	// The last client and place and what they were made of: derived, and so
 	// not part of the state.
+	lastASN                                           uint32
+	lastNetwork                                       string
 	lastUA, lastDevice, lastClient, lastIP, lastPlace string
 }
 
@@ -111,7 +113,10 @@ func (Detector) NewPool(detect.Role) detect.State { return &pool{} }
 func (n *entity) values(e *event.Event) (v [dims]string) {
 	v[country] = e.Country
 	if e.ASN != 0 {
-		v[network] = "AS" + strconv.FormatUint(uint64(e.ASN), 10)
+		if e.ASN != n.lastASN {
+			n.lastASN, n.lastNetwork = e.ASN, "AS"+strconv.FormatUint(uint64(e.ASN), 10)
+		}
+		v[network] = n.lastNetwork
 	}
 	if e.UserAgent != n.lastUA || e.Device != n.lastDevice {
 		n.lastUA, n.lastDevice, n.lastClient = e.UserAgent, e.Device, Client(e)

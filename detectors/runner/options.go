@@ -84,11 +84,15 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
+// frame is what a snapshot must share with who restores it; the detectors may
+// differ, see layout.
+func (o Options) frame() string { return fmt.Sprintf("quiet=%d one-clock=%t", o.Quiet, o.OneClock) }
+
 // configHash names what decides which alerts there are, apart from the
 // budget, which may change while the runner lives.
 func (o Options) configHash() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "quiet=%d one-clock=%t\n", o.Quiet, o.OneClock)
+	fmt.Fprintln(h, o.frame())
 	for _, d := range o.Detectors {
 		fmt.Fprintf(h, "%s %s\n", d.Name(), d.Version())
 	}

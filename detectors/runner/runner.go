@@ -82,6 +82,7 @@ type Runner struct {
 	lru     *entity // most recently seen; circular
 	out     []Emission
 	scope   detect.Scope
+	from    []int   // while restoring: where each of the snapshot's detectors is now, -1: gone
 	share   float64 // of every tenant's budget, see SetShare
 	asked   float64 // sum of the tenants' budgets, -1: not known
 }

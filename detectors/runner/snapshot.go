@@ -9,13 +9,14 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/detectors/alert"
+	"github.com/tenantwatch/tenantwatch/detectors/baseline"
 	"github.com/tenantwatch/tenantwatch/detectors/detect"
 	"github.com/tenantwatch/tenantwatch/detectors/state"
 )
 
 // snapshotVersion changes with the layout; an older one is refused, and the
 // runner starts anew from the log.
-const snapshotVersion = "tenantwatch detectors 3\n"
+const snapshotVersion = "tenantwatch detectors 4\n"
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
@@ -36,7 +37,8 @@ func (r *Runner) Snapshot() []byte {
 	defer r.mu.Unlock()
 	w := &state.Writer{Buf: make([]byte, 0, 1<<16)}
 	w.Buf = append(w.Buf, snapshotVersion...)
-	w.Str(r.config)
+	w.Str(r.opt.frame())
+	encodeLayout(w, r.dets)
 	c := r.count
 	for _, v := range []uint64{c.Scored, c.Duplicate, c.TooLate, c.Future, c.Invalid, c.Forgotten} {
 		w.U64(v)
@@ -105,10 +107,11 @@ func (r *Runner) Restore(b []byte) error {
 		}
 	}
 	d := &state.Reader{Buf: b[len(snapshotVersion):n]}
-	if c := d.Str(); c != r.config {
-		return fmt.Errorf("restore detectors: the snapshot was made by other detectors or settings (%s, now %s)", c, r.config)
+	if c := d.Str(); c != r.opt.frame() {
+		return fmt.Errorf("restore detectors: the snapshot was made with other settings (%.100q, now %q)", c, r.opt.frame())
 	}
-	f := &Runner{opt: r.opt, config: r.config, dets: r.dets, byRole: r.byRole, tenants: make(map[tenant.ID]*tenantState), asked: -1}
+	from := decodeLayout(d, r.dets)
+	f := &Runner{from: from, opt: r.opt, config: r.config, dets: r.dets, byRole: r.byRole, tenants: make(map[tenant.ID]*tenantState), asked: -1}
 	c := &f.count
 	for _, v := range []*uint64{&c.Scored, &c.Duplicate, &c.TooLate, &c.Future, &c.Invalid, &c.Forgotten} {
 		*v = d.U64()
@@ -221,7 +224,7 @@ func (l *lane) encode(r *Runner, w *state.Writer) {
 		w.U64(uint64(k.role))
 		w.Str(k.cohort)
 		for _, s := range l.pools[k] {
-			s.Encode(w)
+			encodeState(w, s)
 		}
 	}
 }
@@ -231,8 +234,12 @@ func (l *lane) decode(r *Runner, d *state.Reader) {
 	l.season.Decode(d)
 	l.budget.Decode(d)
 	for i := range l.cal {
-		for j := range l.cal[i] {
-			l.cal[i][j].Decode(d)
+		for _, j := range r.from {
+			var c baseline.Calibrator
+			c.Decode(d)
+			if j >= 0 {
+				l.cal[i][j] = c
+			}
 		}
 	}
 	for range d.Len(9) {
@@ -245,8 +252,11 @@ func (l *lane) decode(r *Runner, d *state.Reader) {
 			d.Fail()
 			return
 		}
-		for _, s := range l.pool(r, poolKey{detect.Role(role), d.Str()}) {
-			s.Decode(d)
+		p := l.pool(r, poolKey{detect.Role(role), d.Str()})
+		for _, j := range r.from {
+			if raw := d.Raw(); j >= 0 {
+				decodeState(d, raw, p[j])
+			}
 		}
 	}
 }
@@ -275,8 +285,10 @@ func (e *entity) encode(r *Runner, w *state.Writer) {
 		encodeStrings(w, v.recent)
 		encodeInputs(w, v.inputs)
 	}
+	w.U64(uint64(len(r.byRole[e.role])))
 	for _, i := range r.byRole[e.role] {
-		e.states[i].Encode(w)
+		w.U64(uint64(i))
+		encodeState(w, e.states[i])
 	}
 }
 
@@ -299,18 +311,29 @@ func (e *entity) decode(r *Runner, d *state.Reader) {
 		}
 		v.open(hour, len(r.dets))
 		v.p = d.F64()
-		v.state, v.raised, v.first = byte(d.U64()), uint32(d.U64()), d.I64()
+		v.state, v.raised, v.first = byte(d.U64()), r.bits(uint32(d.U64())), d.I64()
 		for _, list := range [][]float64{v.raw, v.det, v.count} {
-			for j := range list {
-				list[j] = d.F64()
+			for _, j := range r.from {
+				if x := d.F64(); j >= 0 {
+					list[j] = x
+				}
 			}
 		}
 		v.recent = decodeStrings(d)
-		v.inputs = decodeInputs(d, len(r.dets))
+		v.inputs = r.inputs(decodeInputs(d, len(r.from)))
 	}
 	for _, i := range r.byRole[e.role] {
 		e.states[i] = r.dets[i].NewState(e.role)
-		e.states[i].Decode(d)
+	}
+	for range d.Len(2) {
+		i, raw := d.U64(), d.Raw()
+		if i >= uint64(len(r.from)) {
+			d.Fail()
+			return
+		}
+		if j := r.from[i]; j >= 0 && e.states[j] != nil {
+			decodeState(d, raw, e.states[j])
+		}
 	}
 }
 
@@ -392,17 +415,18 @@ func (l *lane) decodeOpen(r *Runner, d *state.Reader) {
 				Tenant string `json:"tenant_id"` // hides the id, which is empty here
 			}
 		}{saved: &s}
-		if e == nil || json.Unmarshal(b, &sent) != nil || len(s.Part) != len(r.dets) {
+		if e == nil || json.Unmarshal(b, &sent) != nil || len(s.Part) != len(r.from) {
 			d.Fail()
 			return
 		}
 		s.Sent = sent.Sent.Alert
+		s.Part = r.parts(s.Part)
 		s.Sent.Tenant = l.tenant
 		e.ep = &episode{
 			entity: e, id: s.ID, raisedAt: s.RaisedAt, first: s.First, last: s.Last, count: s.Count,
-			parts: s.Parts, part: s.Part, p: s.P, critical: s.Critical, fruit: s.Fruit, related: s.Related,
+			parts: r.bits(s.Parts), part: s.Part, p: s.P, critical: s.Critical, fruit: s.Fruit, related: s.Related,
 			head: s.Head, strong: s.Strong, tail: s.Tail, sent: s.Sent, sentAt: s.SentAt, changed: s.Changed,
-			grade: s.Grade, hidden: s.Hidden, inputs: decodeInputs(&state.Reader{Buf: s.Inputs}, len(r.dets)),
+			grade: s.Grade, hidden: s.Hidden, inputs: r.inputs(decodeInputs(&state.Reader{Buf: s.Inputs}, len(r.from))),
 		}
 		l.open = append(l.open, e.ep)
 	}
