@@ -12,6 +12,11 @@ import (
 	"github.com/tenantwatch/tenantwatch/collector/kafkatopic"
 	"github.com/tenantwatch/tenantwatch/collector/objects"
 	"github.com/tenantwatch/tenantwatch/collector/parse"
+	"github.com/tenantwatch/tenantwatch/collector/pull/github"
+	"github.com/tenantwatch/tenantwatch/collector/pull/microsoft365"
+	"github.com/tenantwatch/tenantwatch/collector/pull/okta"
+	"github.com/tenantwatch/tenantwatch/collector/pull/slack"
+	"github.com/tenantwatch/tenantwatch/collector/pull/workspace"
 	"github.com/tenantwatch/tenantwatch/collector/source"
 	"github.com/tenantwatch/tenantwatch/collector/syslog"
 	"github.com/tenantwatch/tenantwatch/collector/tail"
@@ -26,6 +31,11 @@ func Kinds() []source.Kind {
 		kafkatopic.Kind(),
 		objects.FolderKind(),
 		objects.S3Kind(),
+		okta.Kind(),
+		github.Kind(),
+		microsoft365.Kind(),
+		workspace.Kind(),
+		slack.Kind(),
 	}
 }
 
