@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -316,7 +317,8 @@ func (a *cmdline) keyCmd() *cobra.Command {
 func (a *cmdline) webhookCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "webhook", Short: "Register endpoints that receive alerts, and look at deliveries"}
 	cols := []column{{"ID", "id"}, {"TENANT", "tenant_id"}, {"NAME", "name"}, {"URL", "url"}, {"STATUS", "status"}}
-	var ten, name string
+	var ten, name, kind, severity string
+	var settings []string
 	create := sub("create URL", "Register an endpoint; its signing secret is shown this once", exactArgs(1, "the endpoint's URL"), func(c *cobra.Command, args []string) error {
 		if ten == "" {
 			return usageError("--tenant is needed: whose alerts does it receive?")
@@ -324,10 +326,26 @@ func (a *cmdline) webhookCmd() *cobra.Command {
 		if name == "" {
 			name = args[0]
 		}
-		return a.write(c, http.MethodPost, "/api/v1/webhooks", map[string]string{"tenant_id": ten, "name": name, "url": args[0]}, column{"ID", "webhook.id"}, column{"TENANT", "webhook.tenant_id"}, column{"URL", "webhook.url"}, column{"SECRET (shown once)", "secret"})
+		body := map[string]any{"tenant_id": ten, "name": name, "url": args[0], "kind": kind, "min_severity": severity}
+		list := []map[string]string{}
+		for _, s := range settings {
+			k, v, ok := strings.Cut(s, "=")
+			if !ok {
+				return usageError("--set %s: want name=value", s)
+			}
+			list = append(list, map[string]string{"name": k, "value": v})
+		}
+		body["settings"] = list
+		if token := os.Getenv("TENANTWATCH_DESTINATION_TOKEN"); token != "" {
+			body["token"] = token
+		}
+		return a.write(c, http.MethodPost, "/api/v1/webhooks", body, column{"ID", "webhook.id"}, column{"TENANT", "webhook.tenant_id"}, column{"URL", "webhook.url"}, column{"SECRET (shown once)", "secret"})
 	})
 	create.Flags().StringVar(&ten, "tenant", "", "tenant whose alerts it receives")
 	create.Flags().StringVar(&name, "name", "", "name for people")
+	create.Flags().StringVar(&kind, "kind", "webhook", "webhook, splunk, elastic, sentinel, syslog, slack, teams, pagerduty, jira or email; its token comes from TENANTWATCH_DESTINATION_TOKEN")
+	create.Flags().StringVar(&severity, "min-severity", "informational", "least severity that is sent")
+	create.Flags().StringArrayVar(&settings, "set", nil, "a setting of the kind, name=value; may be repeated")
 	list := sub("list", "List endpoints", noArgs, func(c *cobra.Command, _ []string) error {
 		return a.list(c, "/api/v1/webhooks", ofTenant(ten), 0, cols...)
 	})
@@ -338,9 +356,10 @@ func (a *cmdline) webhookCmd() *cobra.Command {
 	del.Flags().StringVar(&ten, "tenant", "", "tenant it belongs to")
 	deliveries := sub("deliveries ID", "Show what was sent to an endpoint, newest first", exactArgs(1, "the endpoint's id"), func(c *cobra.Command, args []string) error {
 		return a.list(c, "/api/v1/webhooks/"+url.PathEscape(args[0])+"/deliveries", ofTenant(ten), 100,
-			column{"SEQ", "seq"}, column{"ALERT", "alert_id"}, column{"STATE", "state"}, column{"ATTEMPTS", "attempts"}, column{"STATUS", "last_status"}, column{"ERROR", "last_error"})
+			column{"SEQ", "seq"}, column{"ALERT", "alert_id"}, column{"STATE", "status"}, column{"ATTEMPTS", "attempts"}, column{"STATUS", "response_status"}, column{"ERROR", "error"})
 	})
 	deliveries.Flags().StringVar(&ten, "tenant", "", "tenant it belongs to")
 	cmd.AddCommand(create, list, del, deliveries)
+	cmd.AddCommand(a.deliverCmds()...)
 	return cmd
 }
