@@ -55,10 +55,13 @@ func (h *handlers) GetIngestAccounting(ctx context.Context, r rest.GetIngestAcco
 		c := rest.SourceCounts{Source: a.Source, Stored: int64(a.Stored), Occurrences: int64(a.Occurrences), Duplicates: int64(a.Duplicates), Quarantined: int64(a.Quarantined), First: ptr(a.First), Last: ptr(a.Last)}
 		out.Sources = append(out.Sources, c)
 		out.Stored += c.Stored
+		out.Expired += int64(a.Expired)
+		out.Erased += int64(a.Erased)
 		out.Occurrences += c.Occurrences
 		out.Duplicates += c.Duplicates
 		out.Quarantined += c.Quarantined
 	}
+	out.Live = out.Stored - out.Expired - out.Erased
 	out.Received = out.Stored + out.Duplicates + out.Quarantined
 	return out, nil
 }

@@ -212,11 +212,13 @@ type QuarantineResult struct {
 // SourceAccount is what came from one source.
 type SourceAccount struct {
 	Source      string
-	Stored      uint64    // events
-	Occurrences uint64    // what they stand for: their counts
-	Duplicates  uint64    // events and lines dropped by their id
-	Quarantined uint64    // lines
-	First, Last time.Time // hour of arrival; zero without any
+	Stored      uint64 // events
+	Occurrences uint64 // what they stand for: their counts
+	Duplicates  uint64 // events and lines dropped by their id
+	Quarantined uint64 // lines
+	// Of Stored, what is no longer there; Stored = live + Expired + Erased.
+	Expired, Erased uint64
+	First, Last     time.Time // hour of arrival; zero without any
 }
 
 // Events are the stored events of one tenant.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/core/access"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
+	"github.com/tenantwatch/tenantwatch/pipeline/query"
 )
 
 // Grace is how long a deleted tenant can be restored unless the caller says
@@ -46,7 +47,12 @@ func (t *Tenants) UpdateSettings(ctx context.Context, by access.Actor, id tenant
 		if err != nil {
 			return Tenant{}, invalid("%s", err)
 		}
-		doc, err := json.Marshal(storedSettings{s.Calendar, s.Quotas, s.Region, s.LegalHold, s.Networks})
+		for _, h := range s.LegalHolds {
+			if _, err := query.Parse(h.Query); err != nil {
+				return Tenant{}, invalid("legal_holds: the query of %s: %s", h.Name, err)
+			}
+		}
+		doc, err := json.Marshal(storedSettings{s.Calendar, s.Quotas, s.Region, s.LegalHold, s.LegalHolds, s.Networks})
 		if err != nil {
 			return Tenant{}, err
 		}

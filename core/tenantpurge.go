@@ -33,7 +33,7 @@ func (t *Tenants) DuePurges(ctx context.Context) ([]tenant.ID, error) {
 	}
 	var due []tenant.ID
 	for _, x := range all {
-		if x.State == TenantDeleting && !t.c.now().Before(x.DeleteAfter) && !x.Settings.LegalHold {
+		if x.State == TenantDeleting && !t.c.now().Before(x.DeleteAfter) && !x.Settings.Held() {
 			due = append(due, x.ID)
 		}
 	}
@@ -52,7 +52,7 @@ func (t *Tenants) Purge(ctx context.Context, by access.Actor, id tenant.ID, eras
 	if row.State != TenantDeleting || t.c.now().Before(row.DeleteAfter) {
 		return Purged{}, invalid("tenant %s is not to be removed yet", id)
 	}
-	if row.Settings.LegalHold {
+	if row.Settings.Held() {
 		return Purged{}, invalid("tenant %s is under legal hold: lift it first", id)
 	}
 	// From here on it cannot be restored: half of it may be gone.

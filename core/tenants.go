@@ -55,11 +55,12 @@ const tenantColumns = `slug, name, status, state_reason, delete_after, placement
 
 // storedSettings are the settings without a column of their own.
 type storedSettings struct {
-	Calendar tenant.Calendar  `json:"calendar"`
-	Quotas   tenant.Quotas    `json:"quotas"`
-	Region   string           `json:"region"`
-	Hold     bool             `json:"legal_hold"`
-	Networks []tenant.Network `json:"networks"`
+	Calendar tenant.Calendar    `json:"calendar"`
+	Quotas   tenant.Quotas      `json:"quotas"`
+	Region   string             `json:"region"`
+	Hold     bool               `json:"legal_hold"`
+	Holds    []tenant.LegalHold `json:"legal_holds"`
+	Networks []tenant.Network   `json:"networks"`
 }
 
 func scanTenant(row pgx.CollectableRow) (Tenant, error) {
@@ -75,12 +76,12 @@ func scanTenant(row pgx.CollectableRow) (Tenant, error) {
 	if until != nil {
 		t.DeleteAfter = *until
 	}
-	rest := storedSettings{t.Settings.Calendar, t.Settings.Quotas, t.Settings.Region, t.Settings.LegalHold, t.Settings.Networks}
+	rest := storedSettings{t.Settings.Calendar, t.Settings.Quotas, t.Settings.Region, t.Settings.LegalHold, t.Settings.LegalHolds, t.Settings.Networks}
 	if err := json.Unmarshal(doc, &rest); err != nil {
 		return Tenant{}, fmt.Errorf("settings of %s: %w", slug, err)
 	}
 	t.Settings.Calendar, t.Settings.Quotas, t.Settings.Region = rest.Calendar, rest.Quotas, rest.Region
-	t.Settings.LegalHold, t.Settings.Networks = rest.Hold, rest.Networks
+	t.Settings.LegalHold, t.Settings.LegalHolds, t.Settings.Networks = rest.Hold, rest.Holds, rest.Networks
 	t.ID, err = tenant.Parse(slug)
 	return t, err
 }

@@ -18,6 +18,7 @@ const (
 	MaxAlertBudget   = 10_000
 	MaxHolidays      = 400
 	MaxNetworks      = 500
+	MaxLegalHolds    = 50
 )
 
 // Settings are what a tenant can be set to. The zero value is not valid:
@@ -37,10 +38,41 @@ type Settings struct {
 	Region string `json:"region"`
 	// LegalHold: nothing is removed, neither for its age nor with the tenant.
 	LegalHold bool `json:"legal_hold"`
+	// LegalHolds keep part of the events from being removed for their age, and
+	// the tenant from being removed at all.
+	LegalHolds []LegalHold `json:"legal_holds"`
 	// Networks are ranges that belong to the tenant; those of one name belong
 	// together.
 	Networks []Network `json:"networks"`
 }
+
+// LegalHold keeps the events that a query finds within event times.
+type LegalHold struct {
+	Name  string `json:"name"`  // the matter it is for
+	Query string `json:"query"` // as in the audit search; empty: all
+	// From and To are RFC 3339, To not included; empty: open.
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// Range reads From and To; zero is open.
+func (h LegalHold) Range() (from, to time.Time, err error) {
+	for text, at := range map[*string]*time.Time{&h.From: &from, &h.To: &to} {
+		if *text == "" {
+			continue
+		}
+		if *at, err = time.Parse(time.RFC3339, *text); err != nil {
+			return from, to, fmt.Errorf("%q is no time such as 2026-03-01T00:00:00Z", *text)
+		}
+	}
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		return from, to, fmt.Errorf("from %s has to come before to %s", h.From, h.To)
+	}
+	return from, to, nil
+}
+
+// Held reports whether anything keeps the tenant from being removed.
+func (s Settings) Held() bool { return s.LegalHold || len(s.LegalHolds) > 0 }
 
 // Calendar are the tenant's business days and hours, in its time zone.
 type Calendar struct {
@@ -83,7 +115,7 @@ var weekDays = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 func DefaultSettings() Settings {
 	return Settings{RetentionDays: 365, AlertBudget: 5, TimeZone: "UTC",
 		Calendar: Calendar{WorkDays: []string{"mon", "tue", "wed", "thu", "fri"}, WorkFrom: "08:00", WorkTo: "18:00", Holidays: []Holiday{}},
-		Networks: []Network{}}
+		Networks: []Network{}, LegalHolds: []LegalHold{}}
 }
 
 // SettingsPatch changes what is not nil.
@@ -95,6 +127,7 @@ type SettingsPatch struct {
 	Quotas        *QuotasPatch   `json:"quotas,omitempty"`
 	Region        *string        `json:"region,omitempty"`
 	LegalHold     *bool          `json:"legal_hold,omitempty"`
+	LegalHolds    *[]LegalHold   `json:"legal_holds,omitempty"`
 	Networks      *[]NetworkText `json:"networks,omitempty"`
 }
 
@@ -126,7 +159,7 @@ type NetworkText struct {
 // Operator reports whether the patch touches what only the operator decides:
 // retention, legal hold, quotas and region.
 func (p SettingsPatch) Operator() bool {
-	return p.RetentionDays != nil || p.Quotas != nil || p.Region != nil || p.LegalHold != nil
+	return p.RetentionDays != nil || p.Quotas != nil || p.Region != nil || p.LegalHold != nil || p.LegalHolds != nil
 }
 
 // Empty reports whether the patch changes nothing.
@@ -145,6 +178,7 @@ func (s Settings) Apply(p SettingsPatch) (Settings, error) {
 	set(&s.TimeZone, p.TimeZone)
 	set(&s.Region, p.Region)
 	set(&s.LegalHold, p.LegalHold)
+	set(&s.LegalHolds, p.LegalHolds)
 	if c := p.Calendar; c != nil {
 		set(&s.Calendar.WorkDays, c.WorkDays)
 		set(&s.Calendar.WorkFrom, c.WorkFrom)
@@ -191,6 +225,9 @@ func (s *Settings) normalize() {
 	if s.Networks == nil {
 		s.Networks = []Network{}
 	}
+	if s.LegalHolds == nil {
+		s.LegalHolds = []LegalHold{}
+	}
 	if s.Calendar.Holidays == nil {
 		s.Calendar.Holidays = []Holiday{}
 	}
@@ -226,7 +263,28 @@ func (s Settings) Validate() error {
 	if s.Region != "" && !regionName.MatchString(s.Region) {
 		return fmt.Errorf("region: %q: want a-z, 0-9 and -, such as eu-central, or nothing", s.Region)
 	}
-	return errors.Join(s.Calendar.validate(), s.Quotas.validate(), validateNetworks(s.Networks))
+	return errors.Join(s.Calendar.validate(), s.Quotas.validate(), validateNetworks(s.Networks), validateHolds(s.LegalHolds))
+}
+
+func validateHolds(list []LegalHold) error {
+	if len(list) > MaxLegalHolds {
+		return fmt.Errorf("legal_holds: %d of them: want at most %d", len(list), MaxLegalHolds)
+	}
+	for i, h := range list {
+		if h.Name == "" || !plainText(h.Name, 200) {
+			return fmt.Errorf("legal_holds: the name %q: want 1 to 200 characters that say what it is for", h.Name)
+		}
+		if slices.ContainsFunc(list[:i], func(o LegalHold) bool { return o.Name == h.Name }) {
+			return fmt.Errorf("legal_holds: %s is there twice", h.Name)
+		}
+		if len(h.Query) > 4096 {
+			return fmt.Errorf("legal_holds: the query of %s has more than 4096 bytes", h.Name)
+		}
+		if _, _, err := h.Range(); err != nil {
+			return fmt.Errorf("legal_holds: %s: %w", h.Name, err)
+		}
+	}
+	return nil
 }
 
 func (c Calendar) validate() error {

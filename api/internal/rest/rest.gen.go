@@ -1756,6 +1756,15 @@ type IngestAccounting struct {
 	// Duplicates Events and lines dropped because their id was there already.
 	Duplicates int64 `json:"duplicates"`
 
+	// Erased Stored events that were erased on demand.
+	Erased int64 `json:"erased"`
+
+	// Expired Stored events that retention has removed.
+	Expired int64 `json:"expired"`
+
+	// Live Stored events that are there.
+	Live int64 `json:"live"`
+
 	// Occurrences What the stored events stand for: a line that says it was repeated N times counts N.
 	Occurrences int64 `json:"occurrences"`
 
@@ -1764,7 +1773,7 @@ type IngestAccounting struct {
 	Received    int64          `json:"received"`
 	Sources     []SourceCounts `json:"sources"`
 
-	// Stored Events.
+	// Stored Events; stored = live + expired + erased, always.
 	Stored int64 `json:"stored"`
 
 	// TenantId A tenant's immutable id.
@@ -1860,6 +1869,19 @@ type KnownValues struct {
 	Distinct int64       `json:"distinct"`
 	Field    string      `json:"field"`
 	Values   []SeenValue `json:"values"`
+}
+
+// LegalHold Keeps the events that a query finds from being removed for their age, and the tenant from being removed at all.
+type LegalHold struct {
+	// From RFC 3339, by event time; empty: open.
+	From *string `json:"from,omitempty"`
+	Name string  `json:"name"`
+
+	// Query As in the audit search; empty: everything.
+	Query *string `json:"query,omitempty"`
+
+	// To RFC 3339, not included; empty: open.
+	To *string `json:"to,omitempty"`
 }
 
 // Link defines model for Link.
@@ -2663,8 +2685,9 @@ type TenantSettings struct {
 	Calendar    Calendar `json:"calendar"`
 
 	// LegalHold Nothing is removed, neither for its age nor with the tenant.
-	LegalHold bool           `json:"legal_hold"`
-	Networks  []NetworkRange `json:"networks"`
+	LegalHold  bool           `json:"legal_hold"`
+	LegalHolds []LegalHold    `json:"legal_holds"`
+	Networks   []NetworkRange `json:"networks"`
 
 	// Quotas 0 is the installation's own default.
 	Quotas Quotas `json:"quotas"`
@@ -2683,6 +2706,7 @@ type TenantSettingsPatch struct {
 	AlertBudget   *int32          `json:"alert_budget,omitempty"`
 	Calendar      *CalendarPatch  `json:"calendar,omitempty"`
 	LegalHold     *bool           `json:"legal_hold,omitempty"`
+	LegalHolds    *[]LegalHold    `json:"legal_holds,omitempty"`
 	Networks      *[]NetworkRange `json:"networks,omitempty"`
 	Quotas        *QuotasPatch    `json:"quotas,omitempty"`
 	Region        *string         `json:"region,omitempty"`

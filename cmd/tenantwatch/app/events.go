@@ -125,6 +125,8 @@ func (e eventStore) Accounting(ctx context.Context, id tenant.ID, from, to time.
 		a.Occurrences += r.Occurrences
 		a.Duplicates += r.Duplicates + r.QuarantinedAgain
 		a.Quarantined += r.Quarantined
+		a.Expired += r.Expired
+		a.Erased += r.Erased
 		if r.Hour.After(a.Last) {
 			a.Last = r.Hour
 		}

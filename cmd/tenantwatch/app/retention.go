@@ -12,6 +12,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/core/access"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/pipeline/eventstore"
+	"github.com/tenantwatch/tenantwatch/pipeline/query"
 )
 
 // retention removes what tenants no longer keep, and tenants whose time of
@@ -62,6 +63,23 @@ func (r *retention) Run(ctx context.Context) error {
 	}
 }
 
+// holdsOf are a tenant's legal holds as the store reads them.
+func holdsOf(s core.Settings) ([]eventstore.Hold, error) {
+	out := make([]eventstore.Hold, 0, len(s.LegalHolds))
+	for _, h := range s.LegalHolds {
+		q, err := query.Parse(h.Query)
+		if err != nil {
+			return nil, fmt.Errorf("hold %s: %w", h.Name, err)
+		}
+		from, to, err := h.Range()
+		if err != nil {
+			return nil, fmt.Errorf("hold %s: %w", h.Name, err)
+		}
+		out = append(out, eventstore.Hold{Query: q, From: from, To: to})
+	}
+	return out, nil
+}
+
 // once goes through all tenants. One that fails does not keep the others.
 func (r *retention) once(ctx context.Context) error {
 	all, err := r.tenants.All(ctx)
@@ -74,7 +92,13 @@ func (r *retention) once(ctx context.Context) error {
 		}
 		// Whole hours, so that an hour's accounts change at once and not piece by piece.
 		before := r.now().UTC().AddDate(0, 0, -t.Settings.RetentionDays).Truncate(time.Hour)
-		got, err := r.store.Expire(ctx, t.ID, before)
+		holds, err := holdsOf(t.Settings)
+		if err != nil { // nothing is removed on a hold that cannot be read
+			r.failures.Inc()
+			r.log.Error("a legal hold cannot be read, so nothing of the tenant is removed", "tenant", t.ID.String(), "error", err)
+			continue
+		}
+		got, err := r.store.Expire(ctx, t.ID, before, holds...)
 		r.removed.WithLabelValues("expired").Add(float64(got.Events + got.Quarantined))
 		if err != nil {
 			if ctx.Err() != nil {

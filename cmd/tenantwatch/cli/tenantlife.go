@@ -13,7 +13,7 @@ import (
 var stateColumns = []column{{"ID", "id"}, {"NAME", "name"}, {"STATUS", "status"}, {"REASON", "status_reason"}, {"REMOVED AFTER", "delete_after"}, {"PLACEMENT", "placement"}}
 
 var settingsColumns = []column{{"TENANT", "tenant_id"}, {"BUDGET", "alert_budget"}, {"RETENTION, DAYS", "retention_days"}, {"TIME ZONE", "time_zone"},
-	{"CALENDAR", "calendar"}, {"NETWORKS", "networks"}, {"QUOTAS", "quotas"}, {"REGION", "region"}, {"LEGAL HOLD", "legal_hold"}}
+	{"CALENDAR", "calendar"}, {"NETWORKS", "networks"}, {"QUOTAS", "quotas"}, {"REGION", "region"}, {"LEGAL HOLD", "legal_hold"}, {"LEGAL HOLDS", "legal_holds"}}
 
 func tenantPath(id, rest string) string { return "/api/v1/tenants/" + url.PathEscape(id) + rest }
 
@@ -63,7 +63,8 @@ func (a *cmdline) tenantLifeCmds() []*cobra.Command {
 	settings.Example = `  tenantwatch tenant settings acme --set alert_budget=3 --set time_zone=Europe/Berlin
   tenantwatch tenant settings acme --set retention_days=400 --set quotas.events_per_second=2000
   tenantwatch tenant settings acme --set calendar.holidays='[{"date":"2026-12-25","name":"Christmas"}]'
-  tenantwatch tenant settings acme --set networks='[{"name":"HQ","prefix":"203.0.113.0/24","kind":"office"}]'`
+  tenantwatch tenant settings acme --set networks='[{"name":"HQ","prefix":"203.0.113.0/24","kind":"office"}]'
+  tenantwatch tenant settings acme --set legal_holds='[{"name":"Case 7","query":"actor:bob@*","from":"2026-01-01T00:00:00Z"}]'`
 	settings.Flags().StringArrayVar(&set, "set", nil, "setting=value, such as alert_budget=3; lists as JSON; may be repeated")
 	return []*cobra.Command{show, rename, suspend, resume, remove, restore, settings}
 }

@@ -3071,7 +3071,19 @@ export interface components {
             region: string;
             /** @description Nothing is removed, neither for its age nor with the tenant. */
             legal_hold: boolean;
+            legal_holds: components["schemas"]["LegalHold"][];
             networks: components["schemas"]["NetworkRange"][];
+        };
+        /** @description Keeps the events that a query finds from being removed for their age, and the tenant from being removed at all. */
+        LegalHold: {
+            /** @example Case 7 */
+            name: string;
+            /** @description As in the audit search; empty: everything. */
+            query?: string;
+            /** @description RFC 3339, by event time; empty: open. */
+            from?: string;
+            /** @description RFC 3339, not included; empty: open. */
+            to?: string;
         };
         TenantSettingsPatch: {
             /** Format: int32 */
@@ -3083,6 +3095,7 @@ export interface components {
             quotas?: components["schemas"]["QuotasPatch"];
             region?: string;
             legal_hold?: boolean;
+            legal_holds?: components["schemas"]["LegalHold"][];
             networks?: components["schemas"]["NetworkRange"][];
         };
         TenantCreate: {
@@ -3514,9 +3527,24 @@ export interface components {
             received: number;
             /**
              * Format: int64
-             * @description Events.
+             * @description Events; stored = live + expired + erased, always.
              */
             stored: number;
+            /**
+             * Format: int64
+             * @description Stored events that are there.
+             */
+            live: number;
+            /**
+             * Format: int64
+             * @description Stored events that retention has removed.
+             */
+            expired: number;
+            /**
+             * Format: int64
+             * @description Stored events that were erased on demand.
+             */
+            erased: number;
             /**
              * Format: int64
              * @description What the stored events stand for: a line that says it was repeated N times counts N.
