@@ -63,6 +63,30 @@ func (e BacktestStatus) Valid() bool {
 	}
 }
 
+// Defines values for BulkItemResult.
+const (
+	BulkItemResultChanged   BulkItemResult = "changed"
+	BulkItemResultConflict  BulkItemResult = "conflict"
+	BulkItemResultNotFound  BulkItemResult = "not_found"
+	BulkItemResultUnchanged BulkItemResult = "unchanged"
+)
+
+// Valid indicates whether the value is a known member of the BulkItemResult enum.
+func (e BulkItemResult) Valid() bool {
+	switch e {
+	case BulkItemResultChanged:
+		return true
+	case BulkItemResultConflict:
+		return true
+	case BulkItemResultNotFound:
+		return true
+	case BulkItemResultUnchanged:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryStatus.
 const (
 	Dead      DeliveryStatus = "dead"
@@ -452,25 +476,25 @@ func (e SessionInfoMethod) Valid() bool {
 
 // Defines values for Severity.
 const (
-	Critical      Severity = "critical"
-	High          Severity = "high"
-	Informational Severity = "informational"
-	Low           Severity = "low"
-	Medium        Severity = "medium"
+	SeverityCritical      Severity = "critical"
+	SeverityHigh          Severity = "high"
+	SeverityInformational Severity = "informational"
+	SeverityLow           Severity = "low"
+	SeverityMedium        Severity = "medium"
 )
 
 // Valid indicates whether the value is a known member of the Severity enum.
 func (e Severity) Valid() bool {
 	switch e {
-	case Critical:
+	case SeverityCritical:
 		return true
-	case High:
+	case SeverityHigh:
 		return true
-	case Informational:
+	case SeverityInformational:
 		return true
-	case Low:
+	case SeverityLow:
 		return true
-	case Medium:
+	case SeverityMedium:
 		return true
 	default:
 		return false
@@ -645,6 +669,36 @@ func (e TenantStatus) Valid() bool {
 	}
 }
 
+// Defines values for TriageSeverity.
+const (
+	TriageSeverityCritical      TriageSeverity = "critical"
+	TriageSeverityHigh          TriageSeverity = "high"
+	TriageSeverityInformational TriageSeverity = "informational"
+	TriageSeverityLessThanNil   TriageSeverity = "<nil>"
+	TriageSeverityLow           TriageSeverity = "low"
+	TriageSeverityMedium        TriageSeverity = "medium"
+)
+
+// Valid indicates whether the value is a known member of the TriageSeverity enum.
+func (e TriageSeverity) Valid() bool {
+	switch e {
+	case TriageSeverityCritical:
+		return true
+	case TriageSeverityHigh:
+		return true
+	case TriageSeverityInformational:
+		return true
+	case TriageSeverityLessThanNil:
+		return true
+	case TriageSeverityLow:
+		return true
+	case TriageSeverityMedium:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TriageVerdict.
 const (
 	TriageVerdictBenign        TriageVerdict = "benign"
@@ -666,6 +720,36 @@ func (e TriageVerdict) Valid() bool {
 	case TriageVerdictLessThanNil:
 		return true
 	case TriageVerdictTruePositive:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TriagePatchSeverity.
+const (
+	TriagePatchSeverityCritical      TriagePatchSeverity = "critical"
+	TriagePatchSeverityHigh          TriagePatchSeverity = "high"
+	TriagePatchSeverityInformational TriagePatchSeverity = "informational"
+	TriagePatchSeverityLessThanNil   TriagePatchSeverity = "<nil>"
+	TriagePatchSeverityLow           TriagePatchSeverity = "low"
+	TriagePatchSeverityMedium        TriagePatchSeverity = "medium"
+)
+
+// Valid indicates whether the value is a known member of the TriagePatchSeverity enum.
+func (e TriagePatchSeverity) Valid() bool {
+	switch e {
+	case TriagePatchSeverityCritical:
+		return true
+	case TriagePatchSeverityHigh:
+		return true
+	case TriagePatchSeverityInformational:
+		return true
+	case TriagePatchSeverityLessThanNil:
+		return true
+	case TriagePatchSeverityLow:
+		return true
+	case TriagePatchSeverityMedium:
 		return true
 	default:
 		return false
@@ -804,6 +888,24 @@ func (e WebhookStatus) Valid() bool {
 	case WebhookStatusGone:
 		return true
 	case WebhookStatusPaused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookPatchStatus.
+const (
+	WebhookPatchStatusActive WebhookPatchStatus = "active"
+	WebhookPatchStatusPaused WebhookPatchStatus = "paused"
+)
+
+// Valid indicates whether the value is a known member of the WebhookPatchStatus enum.
+func (e WebhookPatchStatus) Valid() bool {
+	switch e {
+	case WebhookPatchStatusActive:
+		return true
+	case WebhookPatchStatusPaused:
 		return true
 	default:
 		return false
@@ -1083,10 +1185,36 @@ type Alert struct {
 	Triage   Triage     `json:"triage"`
 }
 
+// AlertChange defines model for AlertChange.
+type AlertChange struct {
+	// Actor An e-mail address or name.
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// Batch Of the bulk action it was part of.
+	Batch   *string       `json:"batch"`
+	Changes []FieldChange `json:"changes"`
+	Comment *string       `json:"comment"`
+
+	// TenantID A tenant's immutable id.
+	TenantID TenantSlug `json:"tenant_id"`
+
+	// Undoes The version it took back.
+	Undoes *int64 `json:"undoes"`
+
+	// Version Of the triage after it.
+	Version int64 `json:"version"`
+}
+
 // AlertCounts Open means new or in progress, and not retracted.
 type AlertCounts struct {
 	BySeverity SeverityCounts `json:"by_severity"`
 	Open       int64          `json:"open"`
+}
+
+// AlertHistory defines model for AlertHistory.
+type AlertHistory struct {
+	Items []AlertChange `json:"items"`
 }
 
 // AlertPage defines model for AlertPage.
@@ -1108,6 +1236,26 @@ type Around struct {
 	// Index Which of them is the one asked for, from 0.
 	Index int32   `json:"index"`
 	Items []Event `json:"items"`
+}
+
+// Attempt defines model for Attempt.
+type Attempt struct {
+	// Answer The first bytes.
+	Answer         string    `json:"answer"`
+	At             time.Time `json:"at"`
+	Attempt        int64     `json:"attempt"`
+	Error          *string   `json:"error"`
+	LatencyMs      float64   `json:"latency_ms"`
+	ResponseStatus *int32    `json:"response_status"`
+	Seq            int64     `json:"seq"`
+
+	// TenantID A tenant's immutable id.
+	TenantID TenantSlug `json:"tenant_id"`
+}
+
+// AttemptList defines model for AttemptList.
+type AttemptList struct {
+	Items []Attempt `json:"items"`
 }
 
 // Backtest defines model for Backtest.
@@ -1307,6 +1455,50 @@ type Budget struct {
 	Raised24H int64 `json:"raised_24h"`
 }
 
+// BulkFilter defines model for BulkFilter.
+type BulkFilter struct {
+	Q        *string         `json:"q,omitempty"`
+	Severity *[]Severity     `json:"severity,omitempty"`
+	Status   *[]TriageStatus `json:"status,omitempty"`
+}
+
+// BulkItem defines model for BulkItem.
+type BulkItem struct {
+	ID      string         `json:"id"`
+	Result  BulkItemResult `json:"result"`
+	Version int64          `json:"version"`
+}
+
+// BulkItemResult defines model for BulkItem.Result.
+type BulkItemResult string
+
+// BulkResult defines model for BulkResult.
+type BulkResult struct {
+	// Batch What `undo` takes; null when nothing changed.
+	Batch   *string    `json:"batch"`
+	Changed int64      `json:"changed"`
+	Items   []BulkItem `json:"items"`
+}
+
+// BulkTriage defines model for BulkTriage.
+type BulkTriage struct {
+	AddTags *[]string `json:"add_tags,omitempty"`
+
+	// Assignee Empty for nobody.
+	Assignee   *string       `json:"assignee,omitempty"`
+	Comment    *string       `json:"comment,omitempty"`
+	Filter     *BulkFilter   `json:"filter,omitempty"`
+	Ids        *[]string     `json:"ids,omitempty"`
+	RemoveTags *[]string     `json:"remove_tags,omitempty"`
+	Severity   *Severity     `json:"severity,omitempty"`
+	Status     *TriageStatus `json:"status,omitempty"`
+
+	// TenantID A tenant's immutable id.
+	TenantID *TenantSlug `json:"tenant_id,omitempty"`
+	Undo     *string     `json:"undo,omitempty"`
+	Verdict  *Verdict    `json:"verdict,omitempty"`
+}
+
 // Calendar defines model for Calendar.
 type Calendar struct {
 	Holidays []Holiday `json:"holidays"`
@@ -1321,6 +1513,14 @@ type CalendarPatch struct {
 	WorkDays *[]string  `json:"work_days,omitempty"`
 	WorkFrom *string    `json:"work_from,omitempty"`
 	WorkTo   *string    `json:"work_to,omitempty"`
+}
+
+// CommentCreate defines model for CommentCreate.
+type CommentCreate struct {
+	Comment string `json:"comment"`
+
+	// TenantID A tenant's immutable id.
+	TenantID *TenantSlug `json:"tenant_id,omitempty"`
 }
 
 // Contribution defines model for Contribution.
@@ -1372,6 +1572,12 @@ type DeliveryStatus string
 type DeliveryPage struct {
 	Items []Delivery `json:"items"`
 	Next  *string    `json:"next"`
+}
+
+// DestinationSetting defines model for DestinationSetting.
+type DestinationSetting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // DetectorDay defines model for DetectorDay.
@@ -1666,6 +1872,16 @@ type Field struct {
 // FieldType defines model for Field.Type.
 type FieldType string
 
+// FieldChange defines model for FieldChange.
+type FieldChange struct {
+	// Field status, verdict, assignee, severity, tags or links.
+	Field string `json:"field"`
+
+	// From Lists are joined by commas; empty for none.
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
 // FieldChanges defines model for FieldChanges.
 type FieldChanges struct {
 	Field  string        `json:"field"`
@@ -1724,6 +1940,27 @@ type FindingsAccounting struct {
 	Total FindingCounts `json:"total"`
 }
 
+// HiddenAlert defines model for HiddenAlert.
+type HiddenAlert struct {
+	Count             int64     `json:"count"`
+	Entity            Entity    `json:"entity"`
+	ID                string    `json:"id"`
+	RaisedAtEventTime time.Time `json:"raised_at_event_time"`
+	Reason            string    `json:"reason"`
+	Score             float64   `json:"score"`
+	Severity          Severity  `json:"severity"`
+	SuppressionID     string    `json:"suppression_id"`
+
+	// TenantID A tenant's immutable id.
+	TenantID TenantSlug `json:"tenant_id"`
+	Title    string     `json:"title"`
+}
+
+// HiddenAlerts defines model for HiddenAlerts.
+type HiddenAlerts struct {
+	Items []HiddenAlert `json:"items"`
+}
+
 // Histogram defines model for Histogram.
 type Histogram struct {
 	Buckets []Bucket `json:"buckets"`
@@ -1748,6 +1985,15 @@ type IngestAccounting struct {
 	// Duplicates Events and lines dropped because their id was there already.
 	Duplicates int64 `json:"duplicates"`
 
+	// Erased Stored events that were erased on demand.
+	Erased int64 `json:"erased"`
+
+	// Expired Stored events that retention has removed.
+	Expired int64 `json:"expired"`
+
+	// Live Stored events that are there.
+	Live int64 `json:"live"`
+
 	// Occurrences What the stored events stand for: a line that says it was repeated N times counts N.
 	Occurrences int64 `json:"occurrences"`
 
@@ -1756,7 +2002,7 @@ type IngestAccounting struct {
 	Received    int64          `json:"received"`
 	Sources     []SourceCounts `json:"sources"`
 
-	// Stored Events.
+	// Stored Events; stored = live + expired + erased, always.
 	Stored int64 `json:"stored"`
 
 	// TenantID A tenant's immutable id.
@@ -1852,6 +2098,25 @@ type KnownValues struct {
 	Distinct int64       `json:"distinct"`
 	Field    string      `json:"field"`
 	Values   []SeenValue `json:"values"`
+}
+
+// LegalHold Keeps the events that a query finds from being removed for their age, and the tenant from being removed at all.
+type LegalHold struct {
+	// From RFC 3339, by event time; empty: open.
+	From *string `json:"from,omitempty"`
+	Name string  `json:"name"`
+
+	// Query As in the audit search; empty: everything.
+	Query *string `json:"query,omitempty"`
+
+	// To RFC 3339, not included; empty: open.
+	To *string `json:"to,omitempty"`
+}
+
+// Link defines model for Link.
+type Link struct {
+	Title *string `json:"title,omitempty"`
+	URL   string  `json:"url"`
 }
 
 // LogStream defines model for LogStream.
@@ -2045,6 +2310,19 @@ type RecoveryCodes struct {
 	RecoveryCodes []string `json:"recovery_codes"`
 }
 
+// Redeliver defines model for Redeliver.
+type Redeliver struct {
+	Seqs *[]int64 `json:"seqs,omitempty"`
+
+	// TenantID A tenant's immutable id.
+	TenantID *TenantSlug `json:"tenant_id,omitempty"`
+}
+
+// Redelivered defines model for Redelivered.
+type Redelivered struct {
+	Owed int64 `json:"owed"`
+}
+
 // RelatedEntity defines model for RelatedEntity.
 type RelatedEntity struct {
 	Events int64     `json:"events"`
@@ -2053,8 +2331,94 @@ type RelatedEntity struct {
 	Type   string    `json:"type"`
 }
 
+// Replay defines model for Replay.
+type Replay struct {
+	AlertID      string           `json:"alert_id"`
+	BaselineHash string           `json:"baseline_hash"`
+	Detectors    []ReplayDetector `json:"detectors"`
+
+	// Note Why it could not be reproduced, empty when it was.
+	Note                 string  `json:"note"`
+	PValue               float64 `json:"p_value"`
+	ReplayedBaselineHash string  `json:"replayed_baseline_hash"`
+	ReplayedPValue       float64 `json:"replayed_p_value"`
+	ReplayedScore        float64 `json:"replayed_score"`
+	ReplayedSeverity     string  `json:"replayed_severity"`
+
+	// Reproduced Every number came out the same to the last bit.
+	Reproduced bool     `json:"reproduced"`
+	Revision   int64    `json:"revision"`
+	Score      float64  `json:"score"`
+	Severity   Severity `json:"severity"`
+
+	// TenantID A tenant's immutable id.
+	TenantID TenantSlug `json:"tenant_id"`
+}
+
+// ReplayDetector defines model for ReplayDetector.
+type ReplayDetector struct {
+	// Contribution Thousandths of a point.
+	Contribution int64 `json:"contribution"`
+
+	// FromModel The model itself was evaluated again from its baseline; else its own tail was taken as kept, and all that follows from it computed.
+	FromModel bool `json:"from_model"`
+
+	// ModelPValue The model's own tail, before recalibration on this stream.
+	ModelPValue          float64 `json:"model_p_value"`
+	Name                 string  `json:"name"`
+	PValue               float64 `json:"p_value"`
+	ReplayedContribution int64   `json:"replayed_contribution"`
+	ReplayedPValue       float64 `json:"replayed_p_value"`
+	Same                 bool    `json:"same"`
+	Version              string  `json:"version"`
+}
+
 // Role defines model for Role.
 type Role string
+
+// SLA defines model for SLA.
+type SLA struct {
+	Items   []SLAFigures `json:"items"`
+	Targets []SLATarget  `json:"targets"`
+}
+
+// SLAFigures Of the alerts of one tenant and severity that were stored on one UTC day. What is neither within nor late still has time.
+type SLAFigures struct {
+	AckLate         int64     `json:"ack_late"`
+	AckP50Seconds   float64   `json:"ack_p50_seconds"`
+	AckP90Seconds   float64   `json:"ack_p90_seconds"`
+	AckWithin       int64     `json:"ack_within"`
+	CloseLate       int64     `json:"close_late"`
+	CloseP50Seconds float64   `json:"close_p50_seconds"`
+	CloseP90Seconds float64   `json:"close_p90_seconds"`
+	CloseWithin     int64     `json:"close_within"`
+	Day             time.Time `json:"day"`
+	Raised          int64     `json:"raised"`
+	Severity        Severity  `json:"severity"`
+
+	// TenantID A tenant's immutable id.
+	TenantID TenantSlug `json:"tenant_id"`
+}
+
+// SLATarget defines model for SLATarget.
+type SLATarget struct {
+	AckMinutes   int64    `json:"ack_minutes"`
+	CloseMinutes int64    `json:"close_minutes"`
+	Severity     Severity `json:"severity"`
+}
+
+// SLATargets defines model for SLATargets.
+type SLATargets struct {
+	Targets []SLATarget `json:"targets"`
+}
+
+// SLATargetsPut defines model for SLATargetsPut.
+type SLATargetsPut struct {
+	Targets []SLATarget `json:"targets"`
+
+	// TenantID A tenant's immutable id.
+	TenantID *TenantSlug `json:"tenant_id,omitempty"`
+}
 
 // SavedSearch defines model for SavedSearch.
 type SavedSearch struct {
@@ -2353,6 +2717,102 @@ type Suggestions struct {
 // SuggestionsWant What belongs there.
 type SuggestionsWant string
 
+// Suppression defines model for Suppression.
+type Suppression struct {
+	CreatedAt time.Time  `json:"created_at"`
+	CreatedBy string     `json:"created_by"`
+	EndedAt   *time.Time `json:"ended_at"`
+	From      time.Time  `json:"from"`
+
+	// Hits Alerts it hid.
+	Hits    int64      `json:"hits"`
+	ID      string     `json:"id"`
+	InForce bool       `json:"in_force"`
+	LastHit *time.Time `json:"last_hit"`
+
+	// Override Why it was saved although it hides a confirmed true positive.
+	Override *string `json:"override"`
+
+	// Owner Who answers for it.
+	Owner  string `json:"owner"`
+	Reason string `json:"reason"`
+
+	// Scope Every field that is given must fit; an entity, an action, a network or a label is required.
+	Scope SuppressionScope `json:"scope"`
+
+	// TenantID A tenant's immutable id.
+	TenantID TenantSlug `json:"tenant_id"`
+	Until    time.Time  `json:"until"`
+}
+
+// SuppressionCreate defines model for SuppressionCreate.
+type SuppressionCreate struct {
+	Override *string `json:"override,omitempty"`
+	Owner    string  `json:"owner"`
+	Reason   string  `json:"reason"`
+
+	// Scope Every field that is given must fit; an entity, an action, a network or a label is required.
+	Scope SuppressionScope `json:"scope"`
+
+	// TenantID A tenant's immutable id.
+	TenantID *TenantSlug `json:"tenant_id,omitempty"`
+	Until    time.Time   `json:"until"`
+}
+
+// SuppressionCreated defines model for SuppressionCreated.
+type SuppressionCreated struct {
+	Preview     SuppressionPreview `json:"preview"`
+	Suppression Suppression        `json:"suppression"`
+}
+
+// SuppressionPage defines model for SuppressionPage.
+type SuppressionPage struct {
+	Items []Suppression `json:"items"`
+	Next  *string       `json:"next"`
+}
+
+// SuppressionPreview defines model for SuppressionPreview.
+type SuppressionPreview struct {
+	// Alerts The newest of them.
+	Alerts []Alert `json:"alerts"`
+
+	// Confirmed Those among them that were confirmed as true positives.
+	Confirmed []string  `json:"confirmed"`
+	From      time.Time `json:"from"`
+
+	// Hidden How many it would have hidden.
+	Hidden int64 `json:"hidden"`
+
+	// Scanned Alerts looked at.
+	Scanned   int64     `json:"scanned"`
+	To        time.Time `json:"to"`
+	Truncated bool      `json:"truncated"`
+}
+
+// SuppressionPreviewRequest defines model for SuppressionPreviewRequest.
+type SuppressionPreviewRequest struct {
+	Days *int64 `json:"days,omitempty"`
+
+	// Scope Every field that is given must fit; an entity, an action, a network or a label is required.
+	Scope SuppressionScope `json:"scope"`
+
+	// TenantID A tenant's immutable id.
+	TenantID *TenantSlug `json:"tenant_id,omitempty"`
+}
+
+// SuppressionScope Every field that is given must fit; an entity, an action, a network or a label is required.
+type SuppressionScope struct {
+	// Action Verbatim or with one * at the end.
+	Action     *string `json:"action,omitempty"`
+	Detector   *string `json:"detector,omitempty"`
+	EntityID   *string `json:"entity_id,omitempty"`
+	EntityType *string `json:"entity_type,omitempty"`
+
+	// Label key=value
+	Label   *string `json:"label,omitempty"`
+	Network *string `json:"network,omitempty"`
+}
+
 // Tenant defines model for Tenant.
 type Tenant struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -2454,8 +2914,9 @@ type TenantSettings struct {
 	Calendar    Calendar `json:"calendar"`
 
 	// LegalHold Nothing is removed, neither for its age nor with the tenant.
-	LegalHold bool           `json:"legal_hold"`
-	Networks  []NetworkRange `json:"networks"`
+	LegalHold  bool           `json:"legal_hold"`
+	LegalHolds []LegalHold    `json:"legal_holds"`
+	Networks   []NetworkRange `json:"networks"`
 
 	// Quotas 0 is the installation's own default.
 	Quotas Quotas `json:"quotas"`
@@ -2474,6 +2935,7 @@ type TenantSettingsPatch struct {
 	AlertBudget   *int32          `json:"alert_budget,omitempty"`
 	Calendar      *CalendarPatch  `json:"calendar,omitempty"`
 	LegalHold     *bool           `json:"legal_hold,omitempty"`
+	LegalHolds    *[]LegalHold    `json:"legal_holds,omitempty"`
 	Networks      *[]NetworkRange `json:"networks,omitempty"`
 	Quotas        *QuotasPatch    `json:"quotas,omitempty"`
 	Region        *string         `json:"region,omitempty"`
@@ -2483,6 +2945,20 @@ type TenantSettingsPatch struct {
 
 // TenantSlug A tenant's immutable id.
 type TenantSlug = string
+
+// TestExchange defines model for TestExchange.
+type TestExchange struct {
+	Delivered bool    `json:"delivered"`
+	Error     *string `json:"error"`
+	LatencyMs float64 `json:"latency_ms"`
+	Protocol  string  `json:"protocol"`
+
+	// Request What was sent, secrets left out.
+	Request string `json:"request"`
+
+	// Response The first bytes of what came back.
+	Response string `json:"response"`
+}
 
 // TotpCode defines model for TotpCode.
 type TotpCode struct {
@@ -2535,9 +3011,17 @@ type TrailPage struct {
 
 // Triage defines model for Triage.
 type Triage struct {
+	AcknowledgedAt *time.Time `json:"acknowledged_at,omitempty"`
+
 	// Assignee An e-mail address or name.
-	Assignee *string      `json:"assignee"`
-	Status   TriageStatus `json:"status"`
+	Assignee *string    `json:"assignee"`
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+	Links    *[]Link    `json:"links,omitempty"`
+
+	// Severity Set by people in place of the detectors'.
+	Severity *TriageSeverity `json:"severity,omitempty"`
+	Status   TriageStatus    `json:"status"`
+	Tags     *[]string       `json:"tags,omitempty"`
 
 	// UpdatedAt Null as long as nobody has touched it.
 	UpdatedAt *time.Time     `json:"updated_at"`
@@ -2545,24 +3029,43 @@ type Triage struct {
 	Version   int64          `json:"version"`
 }
 
+// TriageSeverity Set by people in place of the detectors'.
+type TriageSeverity string
+
 // TriageVerdict defines model for Triage.Verdict.
 type TriageVerdict string
 
 // TriagePatch What is left out stays as it is.
 type TriagePatch struct {
-	Assignee *string       `json:"assignee,omitempty"`
-	Status   *TriageStatus `json:"status,omitempty"`
+	Assignee *string `json:"assignee,omitempty"`
+	Comment  *string `json:"comment,omitempty"`
+	Links    *[]Link `json:"links,omitempty"`
+
+	// Severity In place of the detectors'; null gives theirs back.
+	Severity *TriagePatchSeverity `json:"severity,omitempty"`
+	Status   *TriageStatus        `json:"status,omitempty"`
+	Tags     *[]string            `json:"tags,omitempty"`
 
 	// TenantID A tenant's immutable id.
 	TenantID *TenantSlug         `json:"tenant_id,omitempty"`
 	Verdict  *TriagePatchVerdict `json:"verdict,omitempty"`
 }
 
+// TriagePatchSeverity In place of the detectors'; null gives theirs back.
+type TriagePatchSeverity string
+
 // TriagePatchVerdict defines model for TriagePatch.Verdict.
 type TriagePatchVerdict string
 
 // TriageStatus defines model for TriageStatus.
 type TriageStatus string
+
+// TriageUndo defines model for TriageUndo.
+type TriageUndo struct {
+	// TenantID A tenant's immutable id.
+	TenantID *TenantSlug `json:"tenant_id,omitempty"`
+	Version  *int64      `json:"version,omitempty"`
+}
 
 // Usage defines model for Usage.
 type Usage struct {
@@ -2727,7 +3230,14 @@ type Webhook struct {
 	// Failures In a row.
 	Failures int64  `json:"failures"`
 	ID       string `json:"id"`
-	Name     string `json:"name"`
+
+	// Kind What kind of destination it is; see docs/destinations.md.
+	Kind        *string   `json:"kind,omitempty"`
+	MinSeverity *Severity `json:"min_severity,omitempty"`
+	Name        string    `json:"name"`
+
+	// Settings What the kind needs, secrets left out.
+	Settings *[]DestinationSetting `json:"settings,omitempty"`
 
 	// Status gone: the endpoint answered 410.
 	Status WebhookStatus `json:"status"`
@@ -2742,11 +3252,20 @@ type WebhookStatus string
 
 // WebhookCreate defines model for WebhookCreate.
 type WebhookCreate struct {
-	Name *string `json:"name,omitempty"`
+	// Kind webhook when left out; see docs/destinations.md for the others.
+	Kind        *string   `json:"kind,omitempty"`
+	MinSeverity *Severity `json:"min_severity,omitempty"`
+	Name        *string   `json:"name,omitempty"`
+
+	// Settings What the kind needs.
+	Settings *[]DestinationSetting `json:"settings,omitempty"`
 
 	// TenantID A tenant's immutable id.
 	TenantID *TenantSlug `json:"tenant_id,omitempty"`
-	URL      string      `json:"url"`
+
+	// Token The other side's own secret; it is sealed and never shown again.
+	Token *string `json:"token,omitempty"`
+	URL   string  `json:"url"`
 }
 
 // WebhookCreated defines model for WebhookCreated.
@@ -2760,6 +3279,26 @@ type WebhookCreated struct {
 type WebhookPage struct {
 	Items []Webhook `json:"items"`
 	Next  *string   `json:"next"`
+}
+
+// WebhookPatch defines model for WebhookPatch.
+type WebhookPatch struct {
+	MinSeverity *Severity           `json:"min_severity,omitempty"`
+	Status      *WebhookPatchStatus `json:"status,omitempty"`
+
+	// TenantID A tenant's immutable id.
+	TenantID *TenantSlug `json:"tenant_id,omitempty"`
+}
+
+// WebhookPatchStatus defines model for WebhookPatch.Status.
+type WebhookPatchStatus string
+
+// WebhookRotate defines model for WebhookRotate.
+type WebhookRotate struct {
+	OverlapHours *int64 `json:"overlap_hours,omitempty"`
+
+	// TenantID A tenant's immutable id.
+	TenantID *TenantSlug `json:"tenant_id,omitempty"`
 }
 
 // Week 168 hours of the week in UTC, Monday 00:00 first.
@@ -2900,6 +3439,34 @@ type ListAlertsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// BulkTriageParams defines parameters for BulkTriage.
+type BulkTriageParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetSLAParams defines parameters for GetSLA.
+type GetSLAParams struct {
+	// TenantID Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantID *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// From Events at or after this time.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Events before this time.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// SetSLAParams defines parameters for SetSLA.
+type SetSLAParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
 // GetAlertParams defines parameters for GetAlert.
 type GetAlertParams struct {
 	// TenantID Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
@@ -2909,8 +3476,30 @@ type GetAlertParams struct {
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
+// CommentAlertParams defines parameters for CommentAlert.
+type CommentAlertParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListAlertEventsParams defines parameters for ListAlertEvents.
 type ListAlertEventsParams struct {
+	// TenantID Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantID *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// ListAlertHistoryParams defines parameters for ListAlertHistory.
+type ListAlertHistoryParams struct {
+	// TenantID Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantID *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
+// ReplayAlertParams defines parameters for ReplayAlert.
+type ReplayAlertParams struct {
 	// TenantID Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
 	TenantID *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
@@ -2922,6 +3511,16 @@ type TriageAlertParams struct {
 
 	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
 	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
+// UndoTriageParams defines parameters for UndoTriage.
+type UndoTriageParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetActorDayParams defines parameters for GetActorDay.
@@ -3523,6 +4122,59 @@ type UpdateStreamParams struct {
 	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
 }
 
+// ListSuppressionsParams defines parameters for ListSuppressions.
+type ListSuppressionsParams struct {
+	// TenantID Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantID *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// After The cursor `next` of the page before.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Items per page, at most 500.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateSuppressionParams defines parameters for CreateSuppression.
+type CreateSuppressionParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// PreviewSuppressionParams defines parameters for PreviewSuppression.
+type PreviewSuppressionParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// EndSuppressionParams defines parameters for EndSuppression.
+type EndSuppressionParams struct {
+	// TenantID The tenant of the object, when the body does not name it. Only for roles with several tenants.
+	TenantID *TenantIDDelete `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
+// ListHiddenAlertsParams defines parameters for ListHiddenAlerts.
+type ListHiddenAlertsParams struct {
+	// TenantID Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantID *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Q A text that occurs in title or entity, whatever its case.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Limit Items per page, at most 500.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListTenantsParams defines parameters for ListTenants.
 type ListTenantsParams struct {
 	// TenantID Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
@@ -3691,6 +4343,21 @@ type DeleteWebhookParams struct {
 	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
 }
 
+// UpdateWebhookParams defines parameters for UpdateWebhook.
+type UpdateWebhookParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+}
+
+// ListAttemptsParams defines parameters for ListAttempts.
+type ListAttemptsParams struct {
+	// TenantID Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
+	TenantID *TenantID `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// Seq The revision's number in the feed.
+	Seq int64 `form:"seq" json:"seq"`
+}
+
 // ListDeliveriesParams defines parameters for ListDeliveries.
 type ListDeliveriesParams struct {
 	// TenantID Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others.
@@ -3703,8 +4370,50 @@ type ListDeliveriesParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// RedeliverWebhookParams defines parameters for RedeliverWebhook.
+type RedeliverWebhookParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RotateWebhookParams defines parameters for RotateWebhook.
+type RotateWebhookParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TestWebhookParams defines parameters for TestWebhook.
+type TestWebhookParams struct {
+	// XCSRFToken The session's `csrf`. Required with a cookie, ignored with an API token.
+	XCSRFToken *CSRF `json:"X-CSRF-Token,omitempty"`
+
+	// IdempotencyKey A name for this attempt, chosen by you. Sent again within 24 hours with the same body, the first answer is given
+	// again; with another body it is a conflict (409).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// BulkTriageJSONRequestBody defines body for BulkTriage for application/json ContentType.
+type BulkTriageJSONRequestBody = BulkTriage
+
+// SetSLAJSONRequestBody defines body for SetSLA for application/json ContentType.
+type SetSLAJSONRequestBody = SLATargetsPut
+
+// CommentAlertJSONRequestBody defines body for CommentAlert for application/json ContentType.
+type CommentAlertJSONRequestBody = CommentCreate
+
 // TriageAlertJSONRequestBody defines body for TriageAlert for application/json ContentType.
 type TriageAlertJSONRequestBody = TriagePatch
+
+// UndoTriageJSONRequestBody defines body for UndoTriage for application/json ContentType.
+type UndoTriageJSONRequestBody = TriageUndo
 
 // CreateBacktestJSONRequestBody defines body for CreateBacktest for application/json ContentType.
 type CreateBacktestJSONRequestBody = BacktestCreate
@@ -3763,6 +4472,15 @@ type DeleteStreamJSONRequestBody = TenantRef
 // UpdateStreamJSONRequestBody defines body for UpdateStream for application/json ContentType.
 type UpdateStreamJSONRequestBody = StreamPatch
 
+// CreateSuppressionJSONRequestBody defines body for CreateSuppression for application/json ContentType.
+type CreateSuppressionJSONRequestBody = SuppressionCreate
+
+// PreviewSuppressionJSONRequestBody defines body for PreviewSuppression for application/json ContentType.
+type PreviewSuppressionJSONRequestBody = SuppressionPreviewRequest
+
+// EndSuppressionJSONRequestBody defines body for EndSuppression for application/json ContentType.
+type EndSuppressionJSONRequestBody = TenantRef
+
 // CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
 type CreateTenantJSONRequestBody = TenantCreate
 
@@ -3798,6 +4516,18 @@ type CreateWebhookJSONRequestBody = WebhookCreate
 
 // DeleteWebhookJSONRequestBody defines body for DeleteWebhook for application/json ContentType.
 type DeleteWebhookJSONRequestBody = TenantRef
+
+// UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
+type UpdateWebhookJSONRequestBody = WebhookPatch
+
+// RedeliverWebhookJSONRequestBody defines body for RedeliverWebhook for application/json ContentType.
+type RedeliverWebhookJSONRequestBody = Redeliver
+
+// RotateWebhookJSONRequestBody defines body for RotateWebhook for application/json ContentType.
+type RotateWebhookJSONRequestBody = WebhookRotate
+
+// TestWebhookJSONRequestBody defines body for TestWebhook for application/json ContentType.
+type TestWebhookJSONRequestBody = TenantRef
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -3902,10 +4632,69 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/alerts (the `ListAlerts` operationId).
 	ListAlerts(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// BulkTriageWithBody Change many alerts of one tenant at once, or take such a change back
+	//
+	// Give exactly one of `ids`, `filter` and `undo` (the `batch` of an earlier answer); at most 500 alerts. What can be changed
+	// is changed together; the rest says why not.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/alerts/bulk (the `BulkTriage` operationId).
+	BulkTriageWithBody(ctx context.Context, params *BulkTriageParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BulkTriage Change many alerts of one tenant at once, or take such a change back
+	//
+	// Give exactly one of `ids`, `filter` and `undo` (the `batch` of an earlier answer); at most 500 alerts. What can be changed
+	// is changed together; the rest says why not.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/alerts/bulk (the `BulkTriage` operationId).
+	BulkTriage(ctx context.Context, params *BulkTriageParams, body BulkTriageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSLA How soon alerts are taken up and closed, by day and severity
+	//
+	// Against each tenant's own targets as they are now. `targets` are given when one tenant is read.
+	//
+	// Corresponds with GET /api/v1/alerts/sla (the `GetSLA` operationId).
+	GetSLA(ctx context.Context, params *GetSLAParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetSLAWithBody Set a tenant's targets
+	//
+	// Severities left out go back to the defaults.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/alerts/sla (the `SetSLA` operationId).
+	SetSLAWithBody(ctx context.Context, params *SetSLAParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetSLA Set a tenant's targets
+	//
+	// Severities left out go back to the defaults.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/alerts/sla (the `SetSLA` operationId).
+	SetSLA(ctx context.Context, params *SetSLAParams, body SetSLAJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetAlert One alert, with plots
 	//
 	// Corresponds with GET /api/v1/alerts/{id} (the `GetAlert` operationId).
 	GetAlert(ctx context.Context, id AlertID, params *GetAlertParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CommentAlertWithBody Say something about an alert
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/alerts/{id}/comments (the `CommentAlert` operationId).
+	CommentAlertWithBody(ctx context.Context, id AlertID, params *CommentAlertParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CommentAlert Say something about an alert
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/alerts/{id}/comments (the `CommentAlert` operationId).
+	CommentAlert(ctx context.Context, id AlertID, params *CommentAlertParams, body CommentAlertJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAlertEvents The events an alert names, oldest first
 	//
@@ -3913,6 +4702,19 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/alerts/{id}/events (the `ListAlertEvents` operationId).
 	ListAlertEvents(ctx context.Context, id AlertID, params *ListAlertEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAlertHistory What was done to an alert, by whom and when, oldest first
+	//
+	// Corresponds with GET /api/v1/alerts/{id}/history (the `ListAlertHistory` operationId).
+	ListAlertHistory(ctx context.Context, id AlertID, params *ListAlertHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplayAlert Compute an alert's number again from the baseline kept with it
+	//
+	// Takes the snapshot of the baselines and the inputs that were kept when the revision was raised, computes every
+	// detector's p-value, their combination and the score again, and says whether each is the same to the last bit.
+	//
+	// Corresponds with GET /api/v1/alerts/{id}/replay (the `ReplayAlert` operationId).
+	ReplayAlert(ctx context.Context, id AlertID, params *ReplayAlertParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TriageAlertWithBody Say what became of an alert
 	//
@@ -3933,6 +4735,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /api/v1/alerts/{id}/triage (the `TriageAlert` operationId).
 	TriageAlert(ctx context.Context, id AlertID, params *TriageAlertParams, body TriageAlertJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UndoTriageWithBody Take a change back
+	//
+	// Of the version given, or the latest. What else was changed since stays; 409 when what the change set has been
+	// changed since, or when it is more than 24 hours ago.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/alerts/{id}/undo (the `UndoTriage` operationId).
+	UndoTriageWithBody(ctx context.Context, id AlertID, params *UndoTriageParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UndoTriage Take a change back
+	//
+	// Of the version given, or the latest. What else was changed since stays; 409 when what the change set has been
+	// changed since, or when it is more than 24 hours ago.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/alerts/{id}/undo (the `UndoTriage` operationId).
+	UndoTriage(ctx context.Context, id AlertID, params *UndoTriageParams, body UndoTriageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetActorDay An actor's day beside its usual day
 	//
@@ -4500,6 +5322,68 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/v1/streams/{id} (the `UpdateStream` operationId).
 	UpdateStream(ctx context.Context, id ObjectID, params *UpdateStreamParams, body UpdateStreamJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListSuppressions Suppressions with what they hid, newest first
+	//
+	// Corresponds with GET /api/v1/suppressions (the `ListSuppressions` operationId).
+	ListSuppressions(ctx context.Context, params *ListSuppressionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSuppressionWithBody Hide alerts that fit a scope, until a day
+	//
+	// Its effect over the last 90 days is worked out first: 400 when it would have hidden an alert that was confirmed as a true
+	// positive, unless `override` says why that is right. A detector alone cannot be suppressed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/suppressions (the `CreateSuppression` operationId).
+	CreateSuppressionWithBody(ctx context.Context, params *CreateSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSuppression Hide alerts that fit a scope, until a day
+	//
+	// Its effect over the last 90 days is worked out first: 400 when it would have hidden an alert that was confirmed as a true
+	// positive, unless `override` says why that is right. A detector alone cannot be suppressed.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/suppressions (the `CreateSuppression` operationId).
+	CreateSuppression(ctx context.Context, params *CreateSuppressionParams, body CreateSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewSuppressionWithBody What a suppression would have hidden
+	//
+	// An alert counts when any of the events it names fits the scope, so that the figure errs on the side of caution.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/suppressions/preview (the `PreviewSuppression` operationId).
+	PreviewSuppressionWithBody(ctx context.Context, params *PreviewSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewSuppression What a suppression would have hidden
+	//
+	// An alert counts when any of the events it names fits the scope, so that the figure errs on the side of caution.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/suppressions/preview (the `PreviewSuppression` operationId).
+	PreviewSuppression(ctx context.Context, params *PreviewSuppressionParams, body PreviewSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndSuppressionWithBody End a suppression at once
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with DELETE /api/v1/suppressions/{id} (the `EndSuppression` operationId).
+	EndSuppressionWithBody(ctx context.Context, id ObjectID, params *EndSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndSuppression End a suppression at once
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with DELETE /api/v1/suppressions/{id} (the `EndSuppression` operationId).
+	EndSuppression(ctx context.Context, id ObjectID, params *EndSuppressionParams, body EndSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListHiddenAlerts What a suppression kept from being an alert, newest first
+	//
+	// Corresponds with GET /api/v1/suppressions/{id}/alerts (the `ListHiddenAlerts` operationId).
+	ListHiddenAlerts(ctx context.Context, id ObjectID, params *ListHiddenAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTenants The tenants in the credential's set, by id
 	//
 	// Corresponds with GET /api/v1/tenants (the `ListTenants` operationId).
@@ -4733,10 +5617,79 @@ type ClientInterface interface {
 	// Corresponds with DELETE /api/v1/webhooks/{id} (the `DeleteWebhook` operationId).
 	DeleteWebhook(ctx context.Context, id ObjectID, params *DeleteWebhookParams, body DeleteWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UpdateWebhookWithBody Pause, resume or filter a webhook
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithBody(ctx context.Context, id ObjectID, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhook Pause, resume or filter a webhook
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhook(ctx context.Context, id ObjectID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAttempts Every attempt to send one revision, oldest first
+	//
+	// Corresponds with GET /api/v1/webhooks/{id}/attempts (the `ListAttempts` operationId).
+	ListAttempts(ctx context.Context, id ObjectID, params *ListAttemptsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDeliveries What was sent to a webhook, newest first
 	//
 	// Corresponds with GET /api/v1/webhooks/{id}/deliveries (the `ListDeliveries` operationId).
 	ListDeliveries(ctx context.Context, id ObjectID, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedeliverWebhookWithBody Send revisions again
+	//
+	// Those of `seqs`, or every dead one when it is left out.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/redeliver (the `RedeliverWebhook` operationId).
+	RedeliverWebhookWithBody(ctx context.Context, id ObjectID, params *RedeliverWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedeliverWebhook Send revisions again
+	//
+	// Those of `seqs`, or every dead one when it is left out.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/redeliver (the `RedeliverWebhook` operationId).
+	RedeliverWebhook(ctx context.Context, id ObjectID, params *RedeliverWebhookParams, body RedeliverWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateWebhookWithBody Make a new signing secret
+	//
+	// For 24 hours, or as long as `overlap_hours` says, every message carries a signature by each of the two.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/rotate (the `RotateWebhook` operationId).
+	RotateWebhookWithBody(ctx context.Context, id ObjectID, params *RotateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateWebhook Make a new signing secret
+	//
+	// For 24 hours, or as long as `overlap_hours` says, every message carries a signature by each of the two.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/rotate (the `RotateWebhook` operationId).
+	RotateWebhook(ctx context.Context, id ObjectID, params *RotateWebhookParams, body RotateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestWebhookWithBody Send a test message now and show the whole exchange
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhookWithBody(ctx context.Context, id ObjectID, params *TestWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestWebhook Send a test message now and show the whole exchange
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhook(ctx context.Context, id ObjectID, params *TestWebhookParams, body TestWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // GetFindingsAccounting What became of every finding, by hour of event time
@@ -4808,11 +5761,140 @@ func (c *Client) ListAlerts(ctx context.Context, params *ListAlertsParams, reqEd
 	return c.Client.Do(req)
 }
 
+// BulkTriageWithBody Change many alerts of one tenant at once, or take such a change back
+//
+// Give exactly one of `ids`, `filter` and `undo` (the `batch` of an earlier answer); at most 500 alerts. What can be changed
+// is changed together; the rest says why not.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/alerts/bulk (the `BulkTriage` operationId).
+func (c *Client) BulkTriageWithBody(ctx context.Context, params *BulkTriageParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBulkTriageRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BulkTriage Change many alerts of one tenant at once, or take such a change back
+//
+// Give exactly one of `ids`, `filter` and `undo` (the `batch` of an earlier answer); at most 500 alerts. What can be changed
+// is changed together; the rest says why not.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/alerts/bulk (the `BulkTriage` operationId).
+func (c *Client) BulkTriage(ctx context.Context, params *BulkTriageParams, body BulkTriageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBulkTriageRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSLA How soon alerts are taken up and closed, by day and severity
+//
+// Against each tenant's own targets as they are now. `targets` are given when one tenant is read.
+//
+// Corresponds with GET /api/v1/alerts/sla (the `GetSLA` operationId).
+func (c *Client) GetSLA(ctx context.Context, params *GetSLAParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSLARequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetSLAWithBody Set a tenant's targets
+//
+// Severities left out go back to the defaults.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/alerts/sla (the `SetSLA` operationId).
+func (c *Client) SetSLAWithBody(ctx context.Context, params *SetSLAParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetSLARequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetSLA Set a tenant's targets
+//
+// Severities left out go back to the defaults.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/alerts/sla (the `SetSLA` operationId).
+func (c *Client) SetSLA(ctx context.Context, params *SetSLAParams, body SetSLAJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetSLARequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetAlert One alert, with plots
 //
 // Corresponds with GET /api/v1/alerts/{id} (the `GetAlert` operationId).
 func (c *Client) GetAlert(ctx context.Context, id AlertID, params *GetAlertParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetAlertRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CommentAlertWithBody Say something about an alert
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/alerts/{id}/comments (the `CommentAlert` operationId).
+func (c *Client) CommentAlertWithBody(ctx context.Context, id AlertID, params *CommentAlertParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCommentAlertRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CommentAlert Say something about an alert
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/alerts/{id}/comments (the `CommentAlert` operationId).
+func (c *Client) CommentAlert(ctx context.Context, id AlertID, params *CommentAlertParams, body CommentAlertJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCommentAlertRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4830,6 +5912,39 @@ func (c *Client) GetAlert(ctx context.Context, id AlertID, params *GetAlertParam
 // Corresponds with GET /api/v1/alerts/{id}/events (the `ListAlertEvents` operationId).
 func (c *Client) ListAlertEvents(ctx context.Context, id AlertID, params *ListAlertEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAlertEventsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAlertHistory What was done to an alert, by whom and when, oldest first
+//
+// Corresponds with GET /api/v1/alerts/{id}/history (the `ListAlertHistory` operationId).
+func (c *Client) ListAlertHistory(ctx context.Context, id AlertID, params *ListAlertHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAlertHistoryRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplayAlert Compute an alert's number again from the baseline kept with it
+//
+// Takes the snapshot of the baselines and the inputs that were kept when the revision was raised, computes every
+// detector's p-value, their combination and the score again, and says whether each is the same to the last bit.
+//
+// Corresponds with GET /api/v1/alerts/{id}/replay (the `ReplayAlert` operationId).
+func (c *Client) ReplayAlert(ctx context.Context, id AlertID, params *ReplayAlertParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplayAlertRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4870,6 +5985,46 @@ func (c *Client) TriageAlertWithBody(ctx context.Context, id AlertID, params *Tr
 // Corresponds with PATCH /api/v1/alerts/{id}/triage (the `TriageAlert` operationId).
 func (c *Client) TriageAlert(ctx context.Context, id AlertID, params *TriageAlertParams, body TriageAlertJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTriageAlertRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UndoTriageWithBody Take a change back
+//
+// Of the version given, or the latest. What else was changed since stays; 409 when what the change set has been
+// changed since, or when it is more than 24 hours ago.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/alerts/{id}/undo (the `UndoTriage` operationId).
+func (c *Client) UndoTriageWithBody(ctx context.Context, id AlertID, params *UndoTriageParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUndoTriageRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UndoTriage Take a change back
+//
+// Of the version given, or the latest. What else was changed since stays; 409 when what the change set has been
+// changed since, or when it is more than 24 hours ago.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/alerts/{id}/undo (the `UndoTriage` operationId).
+func (c *Client) UndoTriage(ctx context.Context, id AlertID, params *UndoTriageParams, body UndoTriageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUndoTriageRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6216,6 +7371,148 @@ func (c *Client) UpdateStream(ctx context.Context, id ObjectID, params *UpdateSt
 	return c.Client.Do(req)
 }
 
+// ListSuppressions Suppressions with what they hid, newest first
+//
+// Corresponds with GET /api/v1/suppressions (the `ListSuppressions` operationId).
+func (c *Client) ListSuppressions(ctx context.Context, params *ListSuppressionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSuppressionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSuppressionWithBody Hide alerts that fit a scope, until a day
+//
+// Its effect over the last 90 days is worked out first: 400 when it would have hidden an alert that was confirmed as a true
+// positive, unless `override` says why that is right. A detector alone cannot be suppressed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/suppressions (the `CreateSuppression` operationId).
+func (c *Client) CreateSuppressionWithBody(ctx context.Context, params *CreateSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSuppressionRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSuppression Hide alerts that fit a scope, until a day
+//
+// Its effect over the last 90 days is worked out first: 400 when it would have hidden an alert that was confirmed as a true
+// positive, unless `override` says why that is right. A detector alone cannot be suppressed.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/suppressions (the `CreateSuppression` operationId).
+func (c *Client) CreateSuppression(ctx context.Context, params *CreateSuppressionParams, body CreateSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSuppressionRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewSuppressionWithBody What a suppression would have hidden
+//
+// An alert counts when any of the events it names fits the scope, so that the figure errs on the side of caution.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/suppressions/preview (the `PreviewSuppression` operationId).
+func (c *Client) PreviewSuppressionWithBody(ctx context.Context, params *PreviewSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewSuppressionRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewSuppression What a suppression would have hidden
+//
+// An alert counts when any of the events it names fits the scope, so that the figure errs on the side of caution.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/suppressions/preview (the `PreviewSuppression` operationId).
+func (c *Client) PreviewSuppression(ctx context.Context, params *PreviewSuppressionParams, body PreviewSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewSuppressionRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndSuppressionWithBody End a suppression at once
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with DELETE /api/v1/suppressions/{id} (the `EndSuppression` operationId).
+func (c *Client) EndSuppressionWithBody(ctx context.Context, id ObjectID, params *EndSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndSuppressionRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndSuppression End a suppression at once
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with DELETE /api/v1/suppressions/{id} (the `EndSuppression` operationId).
+func (c *Client) EndSuppression(ctx context.Context, id ObjectID, params *EndSuppressionParams, body EndSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndSuppressionRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListHiddenAlerts What a suppression kept from being an alert, newest first
+//
+// Corresponds with GET /api/v1/suppressions/{id}/alerts (the `ListHiddenAlerts` operationId).
+func (c *Client) ListHiddenAlerts(ctx context.Context, id ObjectID, params *ListHiddenAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListHiddenAlertsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTenants The tenants in the credential's set, by id
 //
 // Corresponds with GET /api/v1/tenants (the `ListTenants` operationId).
@@ -6759,11 +8056,170 @@ func (c *Client) DeleteWebhook(ctx context.Context, id ObjectID, params *DeleteW
 	return c.Client.Do(req)
 }
 
+// UpdateWebhookWithBody Pause, resume or filter a webhook
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *Client) UpdateWebhookWithBody(ctx context.Context, id ObjectID, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhook Pause, resume or filter a webhook
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *Client) UpdateWebhook(ctx context.Context, id ObjectID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAttempts Every attempt to send one revision, oldest first
+//
+// Corresponds with GET /api/v1/webhooks/{id}/attempts (the `ListAttempts` operationId).
+func (c *Client) ListAttempts(ctx context.Context, id ObjectID, params *ListAttemptsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAttemptsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListDeliveries What was sent to a webhook, newest first
 //
 // Corresponds with GET /api/v1/webhooks/{id}/deliveries (the `ListDeliveries` operationId).
 func (c *Client) ListDeliveries(ctx context.Context, id ObjectID, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDeliveriesRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedeliverWebhookWithBody Send revisions again
+//
+// Those of `seqs`, or every dead one when it is left out.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/webhooks/{id}/redeliver (the `RedeliverWebhook` operationId).
+func (c *Client) RedeliverWebhookWithBody(ctx context.Context, id ObjectID, params *RedeliverWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeliverWebhookRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedeliverWebhook Send revisions again
+//
+// Those of `seqs`, or every dead one when it is left out.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/webhooks/{id}/redeliver (the `RedeliverWebhook` operationId).
+func (c *Client) RedeliverWebhook(ctx context.Context, id ObjectID, params *RedeliverWebhookParams, body RedeliverWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeliverWebhookRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateWebhookWithBody Make a new signing secret
+//
+// For 24 hours, or as long as `overlap_hours` says, every message carries a signature by each of the two.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/webhooks/{id}/rotate (the `RotateWebhook` operationId).
+func (c *Client) RotateWebhookWithBody(ctx context.Context, id ObjectID, params *RotateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateWebhookRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateWebhook Make a new signing secret
+//
+// For 24 hours, or as long as `overlap_hours` says, every message carries a signature by each of the two.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/webhooks/{id}/rotate (the `RotateWebhook` operationId).
+func (c *Client) RotateWebhook(ctx context.Context, id ObjectID, params *RotateWebhookParams, body RotateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateWebhookRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestWebhookWithBody Send a test message now and show the whole exchange
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *Client) TestWebhookWithBody(ctx context.Context, id ObjectID, params *TestWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestWebhookRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestWebhook Send a test message now and show the whole exchange
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *Client) TestWebhook(ctx context.Context, id ObjectID, params *TestWebhookParams, body TestWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestWebhookRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7134,6 +8590,205 @@ func NewListAlertsRequest(server string, params *ListAlertsParams) (*http.Reques
 	return req, nil
 }
 
+// NewBulkTriageRequest calls the generic BulkTriage builder with application/json body
+func NewBulkTriageRequest(server string, params *BulkTriageParams, body BulkTriageJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewBulkTriageRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewBulkTriageRequestWithBody constructs an http.Request for the BulkTriage method, with any body, and a specified content type
+func NewBulkTriageRequestWithBody(server string, params *BulkTriageParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/alerts/bulk")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCSRFToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-CSRF-Token", *params.XCSRFToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-CSRF-Token", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetSLARequest constructs an http.Request for the GetSLA method
+func NewGetSLARequest(server string, params *GetSLAParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/alerts/sla")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetSLARequest calls the generic SetSLA builder with application/json body
+func NewSetSLARequest(server string, params *SetSLAParams, body SetSLAJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetSLARequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewSetSLARequestWithBody constructs an http.Request for the SetSLA method, with any body, and a specified content type
+func NewSetSLARequestWithBody(server string, params *SetSLAParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/alerts/sla")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCSRFToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-CSRF-Token", *params.XCSRFToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-CSRF-Token", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewGetAlertRequest constructs an http.Request for the GetAlert method
 func NewGetAlertRequest(server string, id AlertID, params *GetAlertParams) (*http.Request, error) {
 	var err error
@@ -7210,6 +8865,79 @@ func NewGetAlertRequest(server string, id AlertID, params *GetAlertParams) (*htt
 	return req, nil
 }
 
+// NewCommentAlertRequest calls the generic CommentAlert builder with application/json body
+func NewCommentAlertRequest(server string, id AlertID, params *CommentAlertParams, body CommentAlertJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCommentAlertRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewCommentAlertRequestWithBody constructs an http.Request for the CommentAlert method, with any body, and a specified content type
+func NewCommentAlertRequestWithBody(server string, id AlertID, params *CommentAlertParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/alerts/%s/comments", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCSRFToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-CSRF-Token", *params.XCSRFToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-CSRF-Token", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListAlertEventsRequest constructs an http.Request for the ListAlertEvents method
 func NewListAlertEventsRequest(server string, id AlertID, params *ListAlertEventsParams) (*http.Request, error) {
 	var err error
@@ -7227,6 +8955,128 @@ func NewListAlertEventsRequest(server string, id AlertID, params *ListAlertEvent
 	}
 
 	operationPath := fmt.Sprintf("/api/v1/alerts/%s/events", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAlertHistoryRequest constructs an http.Request for the ListAlertHistory method
+func NewListAlertHistoryRequest(server string, id AlertID, params *ListAlertHistoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/alerts/%s/history", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReplayAlertRequest constructs an http.Request for the ReplayAlert method
+func NewReplayAlertRequest(server string, id AlertID, params *ReplayAlertParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/alerts/%s/replay", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -7337,6 +9187,79 @@ func NewTriageAlertRequestWithBody(server string, id AlertID, params *TriageAler
 			}
 
 			req.Header.Set("X-CSRF-Token", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUndoTriageRequest calls the generic UndoTriage builder with application/json body
+func NewUndoTriageRequest(server string, id AlertID, params *UndoTriageParams, body UndoTriageJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUndoTriageRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewUndoTriageRequestWithBody constructs an http.Request for the UndoTriage method, with any body, and a specified content type
+func NewUndoTriageRequestWithBody(server string, id AlertID, params *UndoTriageParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/alerts/%s/undo", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCSRFToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-CSRF-Token", *params.XCSRFToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-CSRF-Token", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
 		}
 
 	}
@@ -11469,6 +13392,390 @@ func NewUpdateStreamRequestWithBody(server string, id ObjectID, params *UpdateSt
 	return req, nil
 }
 
+// NewListSuppressionsRequest constructs an http.Request for the ListSuppressions method
+func NewListSuppressionsRequest(server string, params *ListSuppressionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/suppressions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateSuppressionRequest calls the generic CreateSuppression builder with application/json body
+func NewCreateSuppressionRequest(server string, params *CreateSuppressionParams, body CreateSuppressionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateSuppressionRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateSuppressionRequestWithBody constructs an http.Request for the CreateSuppression method, with any body, and a specified content type
+func NewCreateSuppressionRequestWithBody(server string, params *CreateSuppressionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/suppressions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCSRFToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-CSRF-Token", *params.XCSRFToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-CSRF-Token", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPreviewSuppressionRequest calls the generic PreviewSuppression builder with application/json body
+func NewPreviewSuppressionRequest(server string, params *PreviewSuppressionParams, body PreviewSuppressionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewSuppressionRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewPreviewSuppressionRequestWithBody constructs an http.Request for the PreviewSuppression method, with any body, and a specified content type
+func NewPreviewSuppressionRequestWithBody(server string, params *PreviewSuppressionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/suppressions/preview")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCSRFToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-CSRF-Token", *params.XCSRFToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-CSRF-Token", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewEndSuppressionRequest calls the generic EndSuppression builder with application/json body
+func NewEndSuppressionRequest(server string, id ObjectID, params *EndSuppressionParams, body EndSuppressionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEndSuppressionRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewEndSuppressionRequestWithBody constructs an http.Request for the EndSuppression method, with any body, and a specified content type
+func NewEndSuppressionRequestWithBody(server string, id ObjectID, params *EndSuppressionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/suppressions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCSRFToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-CSRF-Token", *params.XCSRFToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-CSRF-Token", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListHiddenAlertsRequest constructs an http.Request for the ListHiddenAlerts method
+func NewListHiddenAlertsRequest(server string, id ObjectID, params *ListHiddenAlertsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/suppressions/%s/alerts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTenantsRequest constructs an http.Request for the ListTenants method
 func NewListTenantsRequest(server string, params *ListTenantsParams) (*http.Request, error) {
 	var err error
@@ -12802,6 +15109,137 @@ func NewDeleteWebhookRequestWithBody(server string, id ObjectID, params *DeleteW
 	return req, nil
 }
 
+// NewUpdateWebhookRequest calls the generic UpdateWebhook builder with application/json body
+func NewUpdateWebhookRequest(server string, id ObjectID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateWebhookRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewUpdateWebhookRequestWithBody constructs an http.Request for the UpdateWebhook method, with any body, and a specified content type
+func NewUpdateWebhookRequestWithBody(server string, id ObjectID, params *UpdateWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCSRFToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-CSRF-Token", *params.XCSRFToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-CSRF-Token", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListAttemptsRequest constructs an http.Request for the ListAttempts method
+func NewListAttemptsRequest(server string, id ObjectID, params *ListAttemptsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/webhooks/%s/attempts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "seq", params.Seq, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListDeliveriesRequest constructs an http.Request for the ListDeliveries method
 func NewListDeliveriesRequest(server string, id ObjectID, params *ListDeliveriesParams) (*http.Request, error) {
 	var err error
@@ -12882,6 +15320,225 @@ func NewListDeliveriesRequest(server string, id ObjectID, params *ListDeliveries
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRedeliverWebhookRequest calls the generic RedeliverWebhook builder with application/json body
+func NewRedeliverWebhookRequest(server string, id ObjectID, params *RedeliverWebhookParams, body RedeliverWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRedeliverWebhookRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewRedeliverWebhookRequestWithBody constructs an http.Request for the RedeliverWebhook method, with any body, and a specified content type
+func NewRedeliverWebhookRequestWithBody(server string, id ObjectID, params *RedeliverWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/webhooks/%s/redeliver", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCSRFToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-CSRF-Token", *params.XCSRFToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-CSRF-Token", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRotateWebhookRequest calls the generic RotateWebhook builder with application/json body
+func NewRotateWebhookRequest(server string, id ObjectID, params *RotateWebhookParams, body RotateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateWebhookRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewRotateWebhookRequestWithBody constructs an http.Request for the RotateWebhook method, with any body, and a specified content type
+func NewRotateWebhookRequestWithBody(server string, id ObjectID, params *RotateWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/webhooks/%s/rotate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCSRFToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-CSRF-Token", *params.XCSRFToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-CSRF-Token", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTestWebhookRequest calls the generic TestWebhook builder with application/json body
+func NewTestWebhookRequest(server string, id ObjectID, params *TestWebhookParams, body TestWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTestWebhookRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewTestWebhookRequestWithBody constructs an http.Request for the TestWebhook method, with any body, and a specified content type
+func NewTestWebhookRequestWithBody(server string, id ObjectID, params *TestWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/webhooks/%s/test", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCSRFToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-CSRF-Token", *params.XCSRFToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-CSRF-Token", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -12968,12 +15625,73 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/alerts (the `ListAlerts` operationId).
 	ListAlertsWithResponse(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*ListAlertsResponse, error)
 
+	// BulkTriageWithBodyWithResponse Change many alerts of one tenant at once, or take such a change back
+	//
+	// Give exactly one of `ids`, `filter` and `undo` (the `batch` of an earlier answer); at most 500 alerts. What can be changed
+	// is changed together; the rest says why not.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/alerts/bulk (the `BulkTriage` operationId).
+	BulkTriageWithBodyWithResponse(ctx context.Context, params *BulkTriageParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BulkTriageResponse, error)
+
+	// BulkTriageWithResponse Change many alerts of one tenant at once, or take such a change back
+	//
+	// Give exactly one of `ids`, `filter` and `undo` (the `batch` of an earlier answer); at most 500 alerts. What can be changed
+	// is changed together; the rest says why not.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/alerts/bulk (the `BulkTriage` operationId).
+	BulkTriageWithResponse(ctx context.Context, params *BulkTriageParams, body BulkTriageJSONRequestBody, reqEditors ...RequestEditorFn) (*BulkTriageResponse, error)
+
+	// GetSLAWithResponse How soon alerts are taken up and closed, by day and severity
+	//
+	// Against each tenant's own targets as they are now. `targets` are given when one tenant is read.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/alerts/sla (the `GetSLA` operationId).
+	GetSLAWithResponse(ctx context.Context, params *GetSLAParams, reqEditors ...RequestEditorFn) (*GetSLAResponse, error)
+
+	// SetSLAWithBodyWithResponse Set a tenant's targets
+	//
+	// Severities left out go back to the defaults.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/alerts/sla (the `SetSLA` operationId).
+	SetSLAWithBodyWithResponse(ctx context.Context, params *SetSLAParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetSLAResponse, error)
+
+	// SetSLAWithResponse Set a tenant's targets
+	//
+	// Severities left out go back to the defaults.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/alerts/sla (the `SetSLA` operationId).
+	SetSLAWithResponse(ctx context.Context, params *SetSLAParams, body SetSLAJSONRequestBody, reqEditors ...RequestEditorFn) (*SetSLAResponse, error)
+
 	// GetAlertWithResponse One alert, with plots
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/alerts/{id} (the `GetAlert` operationId).
 	GetAlertWithResponse(ctx context.Context, id AlertID, params *GetAlertParams, reqEditors ...RequestEditorFn) (*GetAlertResponse, error)
+
+	// CommentAlertWithBodyWithResponse Say something about an alert
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/alerts/{id}/comments (the `CommentAlert` operationId).
+	CommentAlertWithBodyWithResponse(ctx context.Context, id AlertID, params *CommentAlertParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CommentAlertResponse, error)
+
+	// CommentAlertWithResponse Say something about an alert
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/alerts/{id}/comments (the `CommentAlert` operationId).
+	CommentAlertWithResponse(ctx context.Context, id AlertID, params *CommentAlertParams, body CommentAlertJSONRequestBody, reqEditors ...RequestEditorFn) (*CommentAlertResponse, error)
 
 	// ListAlertEventsWithResponse The events an alert names, oldest first
 	//
@@ -12983,6 +15701,23 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/alerts/{id}/events (the `ListAlertEvents` operationId).
 	ListAlertEventsWithResponse(ctx context.Context, id AlertID, params *ListAlertEventsParams, reqEditors ...RequestEditorFn) (*ListAlertEventsResponse, error)
+
+	// ListAlertHistoryWithResponse What was done to an alert, by whom and when, oldest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/alerts/{id}/history (the `ListAlertHistory` operationId).
+	ListAlertHistoryWithResponse(ctx context.Context, id AlertID, params *ListAlertHistoryParams, reqEditors ...RequestEditorFn) (*ListAlertHistoryResponse, error)
+
+	// ReplayAlertWithResponse Compute an alert's number again from the baseline kept with it
+	//
+	// Takes the snapshot of the baselines and the inputs that were kept when the revision was raised, computes every
+	// detector's p-value, their combination and the score again, and says whether each is the same to the last bit.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/alerts/{id}/replay (the `ReplayAlert` operationId).
+	ReplayAlertWithResponse(ctx context.Context, id AlertID, params *ReplayAlertParams, reqEditors ...RequestEditorFn) (*ReplayAlertResponse, error)
 
 	// TriageAlertWithBodyWithResponse Say what became of an alert
 	//
@@ -13003,6 +15738,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PATCH /api/v1/alerts/{id}/triage (the `TriageAlert` operationId).
 	TriageAlertWithResponse(ctx context.Context, id AlertID, params *TriageAlertParams, body TriageAlertJSONRequestBody, reqEditors ...RequestEditorFn) (*TriageAlertResponse, error)
+
+	// UndoTriageWithBodyWithResponse Take a change back
+	//
+	// Of the version given, or the latest. What else was changed since stays; 409 when what the change set has been
+	// changed since, or when it is more than 24 hours ago.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/alerts/{id}/undo (the `UndoTriage` operationId).
+	UndoTriageWithBodyWithResponse(ctx context.Context, id AlertID, params *UndoTriageParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UndoTriageResponse, error)
+
+	// UndoTriageWithResponse Take a change back
+	//
+	// Of the version given, or the latest. What else was changed since stays; 409 when what the change set has been
+	// changed since, or when it is more than 24 hours ago.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/alerts/{id}/undo (the `UndoTriage` operationId).
+	UndoTriageWithResponse(ctx context.Context, id AlertID, params *UndoTriageParams, body UndoTriageJSONRequestBody, reqEditors ...RequestEditorFn) (*UndoTriageResponse, error)
 
 	// GetActorDayWithResponse An actor's day beside its usual day
 	//
@@ -13648,6 +16403,72 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/v1/streams/{id} (the `UpdateStream` operationId).
 	UpdateStreamWithResponse(ctx context.Context, id ObjectID, params *UpdateStreamParams, body UpdateStreamJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateStreamResponse, error)
 
+	// ListSuppressionsWithResponse Suppressions with what they hid, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/suppressions (the `ListSuppressions` operationId).
+	ListSuppressionsWithResponse(ctx context.Context, params *ListSuppressionsParams, reqEditors ...RequestEditorFn) (*ListSuppressionsResponse, error)
+
+	// CreateSuppressionWithBodyWithResponse Hide alerts that fit a scope, until a day
+	//
+	// Its effect over the last 90 days is worked out first: 400 when it would have hidden an alert that was confirmed as a true
+	// positive, unless `override` says why that is right. A detector alone cannot be suppressed.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/suppressions (the `CreateSuppression` operationId).
+	CreateSuppressionWithBodyWithResponse(ctx context.Context, params *CreateSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSuppressionResponse, error)
+
+	// CreateSuppressionWithResponse Hide alerts that fit a scope, until a day
+	//
+	// Its effect over the last 90 days is worked out first: 400 when it would have hidden an alert that was confirmed as a true
+	// positive, unless `override` says why that is right. A detector alone cannot be suppressed.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/suppressions (the `CreateSuppression` operationId).
+	CreateSuppressionWithResponse(ctx context.Context, params *CreateSuppressionParams, body CreateSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSuppressionResponse, error)
+
+	// PreviewSuppressionWithBodyWithResponse What a suppression would have hidden
+	//
+	// An alert counts when any of the events it names fits the scope, so that the figure errs on the side of caution.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/suppressions/preview (the `PreviewSuppression` operationId).
+	PreviewSuppressionWithBodyWithResponse(ctx context.Context, params *PreviewSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewSuppressionResponse, error)
+
+	// PreviewSuppressionWithResponse What a suppression would have hidden
+	//
+	// An alert counts when any of the events it names fits the scope, so that the figure errs on the side of caution.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/suppressions/preview (the `PreviewSuppression` operationId).
+	PreviewSuppressionWithResponse(ctx context.Context, params *PreviewSuppressionParams, body PreviewSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewSuppressionResponse, error)
+
+	// EndSuppressionWithBodyWithResponse End a suppression at once
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/suppressions/{id} (the `EndSuppression` operationId).
+	EndSuppressionWithBodyWithResponse(ctx context.Context, id ObjectID, params *EndSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EndSuppressionResponse, error)
+
+	// EndSuppressionWithResponse End a suppression at once
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/suppressions/{id} (the `EndSuppression` operationId).
+	EndSuppressionWithResponse(ctx context.Context, id ObjectID, params *EndSuppressionParams, body EndSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*EndSuppressionResponse, error)
+
+	// ListHiddenAlertsWithResponse What a suppression kept from being an alert, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/suppressions/{id}/alerts (the `ListHiddenAlerts` operationId).
+	ListHiddenAlertsWithResponse(ctx context.Context, id ObjectID, params *ListHiddenAlertsParams, reqEditors ...RequestEditorFn) (*ListHiddenAlertsResponse, error)
+
 	// ListTenantsWithResponse The tenants in the credential's set, by id
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -13895,12 +16716,83 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /api/v1/webhooks/{id} (the `DeleteWebhook` operationId).
 	DeleteWebhookWithResponse(ctx context.Context, id ObjectID, params *DeleteWebhookParams, body DeleteWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*DeleteWebhookResponse, error)
 
+	// UpdateWebhookWithBodyWithResponse Pause, resume or filter a webhook
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithBodyWithResponse(ctx context.Context, id ObjectID, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
+
+	// UpdateWebhookWithResponse Pause, resume or filter a webhook
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithResponse(ctx context.Context, id ObjectID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
+
+	// ListAttemptsWithResponse Every attempt to send one revision, oldest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/webhooks/{id}/attempts (the `ListAttempts` operationId).
+	ListAttemptsWithResponse(ctx context.Context, id ObjectID, params *ListAttemptsParams, reqEditors ...RequestEditorFn) (*ListAttemptsResponse, error)
+
 	// ListDeliveriesWithResponse What was sent to a webhook, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/webhooks/{id}/deliveries (the `ListDeliveries` operationId).
 	ListDeliveriesWithResponse(ctx context.Context, id ObjectID, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*ListDeliveriesResponse, error)
+
+	// RedeliverWebhookWithBodyWithResponse Send revisions again
+	//
+	// Those of `seqs`, or every dead one when it is left out.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/redeliver (the `RedeliverWebhook` operationId).
+	RedeliverWebhookWithBodyWithResponse(ctx context.Context, id ObjectID, params *RedeliverWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedeliverWebhookResponse, error)
+
+	// RedeliverWebhookWithResponse Send revisions again
+	//
+	// Those of `seqs`, or every dead one when it is left out.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/redeliver (the `RedeliverWebhook` operationId).
+	RedeliverWebhookWithResponse(ctx context.Context, id ObjectID, params *RedeliverWebhookParams, body RedeliverWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*RedeliverWebhookResponse, error)
+
+	// RotateWebhookWithBodyWithResponse Make a new signing secret
+	//
+	// For 24 hours, or as long as `overlap_hours` says, every message carries a signature by each of the two.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/rotate (the `RotateWebhook` operationId).
+	RotateWebhookWithBodyWithResponse(ctx context.Context, id ObjectID, params *RotateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateWebhookResponse, error)
+
+	// RotateWebhookWithResponse Make a new signing secret
+	//
+	// For 24 hours, or as long as `overlap_hours` says, every message carries a signature by each of the two.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/rotate (the `RotateWebhook` operationId).
+	RotateWebhookWithResponse(ctx context.Context, id ObjectID, params *RotateWebhookParams, body RotateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateWebhookResponse, error)
+
+	// TestWebhookWithBodyWithResponse Send a test message now and show the whole exchange
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhookWithBodyWithResponse(ctx context.Context, id ObjectID, params *TestWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
+
+	// TestWebhookWithResponse Send a test message now and show the whole exchange
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhookWithResponse(ctx context.Context, id ObjectID, params *TestWebhookParams, body TestWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
 }
 
 type GetFindingsAccountingResponse struct {
@@ -14221,6 +17113,248 @@ func (r ListAlertsResponse) ContentType() string {
 	return ""
 }
 
+type BulkTriageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BulkTriageResponse) GetJSON200() *BulkResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r BulkTriageResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r BulkTriageResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r BulkTriageResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r BulkTriageResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r BulkTriageResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r BulkTriageResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r BulkTriageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BulkTriageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BulkTriageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BulkTriageResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetSLAResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SLA
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSLAResponse) GetJSON200() *SLA {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetSLAResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetSLAResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetSLAResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetSLAResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetSLAResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSLAResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSLAResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSLAResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSLAResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SetSLAResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SLATargets
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SetSLAResponse) GetJSON200() *SLATargets {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SetSLAResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SetSLAResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SetSLAResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SetSLAResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SetSLAResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SetSLAResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SetSLAResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetSLAResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetSLAResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetSLAResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetAlertResponse200Headers the declared response headers of an HTTP 200 response for GetAlert
 type GetAlertResponse200Headers struct {
 	ETag *string
@@ -14304,6 +17438,89 @@ func (r GetAlertResponse) ContentType() string {
 	return ""
 }
 
+type CommentAlertResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Alert
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CommentAlertResponse) GetJSON200() *Alert {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CommentAlertResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CommentAlertResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CommentAlertResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CommentAlertResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CommentAlertResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CommentAlertResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CommentAlertResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CommentAlertResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CommentAlertResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CommentAlertResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListAlertEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -14374,6 +17591,158 @@ func (r ListAlertEventsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListAlertEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAlertHistoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AlertHistory
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAlertHistoryResponse) GetJSON200() *AlertHistory {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAlertHistoryResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAlertHistoryResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAlertHistoryResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListAlertHistoryResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAlertHistoryResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAlertHistoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAlertHistoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAlertHistoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAlertHistoryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReplayAlertResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Replay
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplayAlertResponse) GetJSON200() *Replay {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReplayAlertResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReplayAlertResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReplayAlertResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReplayAlertResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplayAlertResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplayAlertResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplayAlertResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplayAlertResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplayAlertResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -14471,6 +17840,89 @@ func (r TriageAlertResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r TriageAlertResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UndoTriageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Alert
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UndoTriageResponse) GetJSON200() *Alert {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UndoTriageResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UndoTriageResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UndoTriageResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UndoTriageResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UndoTriageResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UndoTriageResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UndoTriageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UndoTriageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UndoTriageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UndoTriageResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -18717,6 +22169,400 @@ func (r UpdateStreamResponse) ContentType() string {
 	return ""
 }
 
+type ListSuppressionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SuppressionPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSuppressionsResponse) GetJSON200() *SuppressionPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListSuppressionsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListSuppressionsResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListSuppressionsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListSuppressionsResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSuppressionsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSuppressionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSuppressionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSuppressionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSuppressionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateSuppressionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *SuppressionCreated
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateSuppressionResponse) GetJSON201() *SuppressionCreated {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateSuppressionResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateSuppressionResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateSuppressionResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CreateSuppressionResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateSuppressionResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateSuppressionResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateSuppressionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateSuppressionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateSuppressionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateSuppressionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PreviewSuppressionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SuppressionPreview
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewSuppressionResponse) GetJSON200() *SuppressionPreview {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PreviewSuppressionResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PreviewSuppressionResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PreviewSuppressionResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PreviewSuppressionResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PreviewSuppressionResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PreviewSuppressionResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewSuppressionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewSuppressionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewSuppressionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewSuppressionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EndSuppressionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EndSuppressionResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EndSuppressionResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EndSuppressionResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r EndSuppressionResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r EndSuppressionResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EndSuppressionResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EndSuppressionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EndSuppressionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndSuppressionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EndSuppressionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListHiddenAlertsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HiddenAlerts
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListHiddenAlertsResponse) GetJSON200() *HiddenAlerts {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListHiddenAlertsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListHiddenAlertsResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListHiddenAlertsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListHiddenAlertsResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListHiddenAlertsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListHiddenAlertsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListHiddenAlertsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListHiddenAlertsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListHiddenAlertsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTenantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -20252,6 +24098,165 @@ func (r DeleteWebhookResponse) ContentType() string {
 	return ""
 }
 
+type UpdateWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Webhook
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateWebhookResponse) GetJSON200() *Webhook {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAttemptsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AttemptList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAttemptsResponse) GetJSON200() *AttemptList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAttemptsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAttemptsResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAttemptsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListAttemptsResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAttemptsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAttemptsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAttemptsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAttemptsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAttemptsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListDeliveriesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -20328,6 +24333,255 @@ func (r ListDeliveriesResponse) ContentType() string {
 	return ""
 }
 
+type RedeliverWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Redelivered
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RedeliverWebhookResponse) GetJSON200() *Redelivered {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RedeliverWebhookResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RedeliverWebhookResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RedeliverWebhookResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RedeliverWebhookResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RedeliverWebhookResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RedeliverWebhookResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RedeliverWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RedeliverWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RedeliverWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RedeliverWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RotateWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookCreated
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RotateWebhookResponse) GetJSON200() *WebhookCreated {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RotateWebhookResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RotateWebhookResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RotateWebhookResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RotateWebhookResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RotateWebhookResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RotateWebhookResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type TestWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TestExchange
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TestWebhookResponse) GetJSON200() *TestExchange {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TestWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TestWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TestWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TestWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetFindingsAccountingWithResponse What became of every finding, by hour of event time
 //
 // Returns a wrapper object for the known response body format(s).
@@ -20389,6 +24643,83 @@ func (c *ClientWithResponses) ListAlertsWithResponse(ctx context.Context, params
 	return ParseListAlertsResponse(rsp)
 }
 
+// BulkTriageWithBodyWithResponse Change many alerts of one tenant at once, or take such a change back
+//
+// Give exactly one of `ids`, `filter` and `undo` (the `batch` of an earlier answer); at most 500 alerts. What can be changed
+// is changed together; the rest says why not.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/alerts/bulk (the `BulkTriage` operationId).
+func (c *ClientWithResponses) BulkTriageWithBodyWithResponse(ctx context.Context, params *BulkTriageParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BulkTriageResponse, error) {
+	rsp, err := c.BulkTriageWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBulkTriageResponse(rsp)
+}
+
+// BulkTriageWithResponse Change many alerts of one tenant at once, or take such a change back
+//
+// Give exactly one of `ids`, `filter` and `undo` (the `batch` of an earlier answer); at most 500 alerts. What can be changed
+// is changed together; the rest says why not.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/alerts/bulk (the `BulkTriage` operationId).
+func (c *ClientWithResponses) BulkTriageWithResponse(ctx context.Context, params *BulkTriageParams, body BulkTriageJSONRequestBody, reqEditors ...RequestEditorFn) (*BulkTriageResponse, error) {
+	rsp, err := c.BulkTriage(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBulkTriageResponse(rsp)
+}
+
+// GetSLAWithResponse How soon alerts are taken up and closed, by day and severity
+//
+// Against each tenant's own targets as they are now. `targets` are given when one tenant is read.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/alerts/sla (the `GetSLA` operationId).
+func (c *ClientWithResponses) GetSLAWithResponse(ctx context.Context, params *GetSLAParams, reqEditors ...RequestEditorFn) (*GetSLAResponse, error) {
+	rsp, err := c.GetSLA(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSLAResponse(rsp)
+}
+
+// SetSLAWithBodyWithResponse Set a tenant's targets
+//
+// Severities left out go back to the defaults.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/alerts/sla (the `SetSLA` operationId).
+func (c *ClientWithResponses) SetSLAWithBodyWithResponse(ctx context.Context, params *SetSLAParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetSLAResponse, error) {
+	rsp, err := c.SetSLAWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetSLAResponse(rsp)
+}
+
+// SetSLAWithResponse Set a tenant's targets
+//
+// Severities left out go back to the defaults.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/alerts/sla (the `SetSLA` operationId).
+func (c *ClientWithResponses) SetSLAWithResponse(ctx context.Context, params *SetSLAParams, body SetSLAJSONRequestBody, reqEditors ...RequestEditorFn) (*SetSLAResponse, error) {
+	rsp, err := c.SetSLA(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetSLAResponse(rsp)
+}
+
 // GetAlertWithResponse One alert, with plots
 //
 // Returns a wrapper object for the known response body format(s).
@@ -20400,6 +24731,32 @@ func (c *ClientWithResponses) GetAlertWithResponse(ctx context.Context, id Alert
 		return nil, err
 	}
 	return ParseGetAlertResponse(rsp)
+}
+
+// CommentAlertWithBodyWithResponse Say something about an alert
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/alerts/{id}/comments (the `CommentAlert` operationId).
+func (c *ClientWithResponses) CommentAlertWithBodyWithResponse(ctx context.Context, id AlertID, params *CommentAlertParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CommentAlertResponse, error) {
+	rsp, err := c.CommentAlertWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCommentAlertResponse(rsp)
+}
+
+// CommentAlertWithResponse Say something about an alert
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/alerts/{id}/comments (the `CommentAlert` operationId).
+func (c *ClientWithResponses) CommentAlertWithResponse(ctx context.Context, id AlertID, params *CommentAlertParams, body CommentAlertJSONRequestBody, reqEditors ...RequestEditorFn) (*CommentAlertResponse, error) {
+	rsp, err := c.CommentAlert(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCommentAlertResponse(rsp)
 }
 
 // ListAlertEventsWithResponse The events an alert names, oldest first
@@ -20415,6 +24772,35 @@ func (c *ClientWithResponses) ListAlertEventsWithResponse(ctx context.Context, i
 		return nil, err
 	}
 	return ParseListAlertEventsResponse(rsp)
+}
+
+// ListAlertHistoryWithResponse What was done to an alert, by whom and when, oldest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/alerts/{id}/history (the `ListAlertHistory` operationId).
+func (c *ClientWithResponses) ListAlertHistoryWithResponse(ctx context.Context, id AlertID, params *ListAlertHistoryParams, reqEditors ...RequestEditorFn) (*ListAlertHistoryResponse, error) {
+	rsp, err := c.ListAlertHistory(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAlertHistoryResponse(rsp)
+}
+
+// ReplayAlertWithResponse Compute an alert's number again from the baseline kept with it
+//
+// Takes the snapshot of the baselines and the inputs that were kept when the revision was raised, computes every
+// detector's p-value, their combination and the score again, and says whether each is the same to the last bit.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/alerts/{id}/replay (the `ReplayAlert` operationId).
+func (c *ClientWithResponses) ReplayAlertWithResponse(ctx context.Context, id AlertID, params *ReplayAlertParams, reqEditors ...RequestEditorFn) (*ReplayAlertResponse, error) {
+	rsp, err := c.ReplayAlert(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplayAlertResponse(rsp)
 }
 
 // TriageAlertWithBodyWithResponse Say what became of an alert
@@ -20447,6 +24833,38 @@ func (c *ClientWithResponses) TriageAlertWithResponse(ctx context.Context, id Al
 		return nil, err
 	}
 	return ParseTriageAlertResponse(rsp)
+}
+
+// UndoTriageWithBodyWithResponse Take a change back
+//
+// Of the version given, or the latest. What else was changed since stays; 409 when what the change set has been
+// changed since, or when it is more than 24 hours ago.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/alerts/{id}/undo (the `UndoTriage` operationId).
+func (c *ClientWithResponses) UndoTriageWithBodyWithResponse(ctx context.Context, id AlertID, params *UndoTriageParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UndoTriageResponse, error) {
+	rsp, err := c.UndoTriageWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUndoTriageResponse(rsp)
+}
+
+// UndoTriageWithResponse Take a change back
+//
+// Of the version given, or the latest. What else was changed since stays; 409 when what the change set has been
+// changed since, or when it is more than 24 hours ago.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/alerts/{id}/undo (the `UndoTriage` operationId).
+func (c *ClientWithResponses) UndoTriageWithResponse(ctx context.Context, id AlertID, params *UndoTriageParams, body UndoTriageJSONRequestBody, reqEditors ...RequestEditorFn) (*UndoTriageResponse, error) {
+	rsp, err := c.UndoTriage(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUndoTriageResponse(rsp)
 }
 
 // GetActorDayWithResponse An actor's day beside its usual day
@@ -21555,6 +25973,120 @@ func (c *ClientWithResponses) UpdateStreamWithResponse(ctx context.Context, id O
 	return ParseUpdateStreamResponse(rsp)
 }
 
+// ListSuppressionsWithResponse Suppressions with what they hid, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/suppressions (the `ListSuppressions` operationId).
+func (c *ClientWithResponses) ListSuppressionsWithResponse(ctx context.Context, params *ListSuppressionsParams, reqEditors ...RequestEditorFn) (*ListSuppressionsResponse, error) {
+	rsp, err := c.ListSuppressions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSuppressionsResponse(rsp)
+}
+
+// CreateSuppressionWithBodyWithResponse Hide alerts that fit a scope, until a day
+//
+// Its effect over the last 90 days is worked out first: 400 when it would have hidden an alert that was confirmed as a true
+// positive, unless `override` says why that is right. A detector alone cannot be suppressed.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/suppressions (the `CreateSuppression` operationId).
+func (c *ClientWithResponses) CreateSuppressionWithBodyWithResponse(ctx context.Context, params *CreateSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSuppressionResponse, error) {
+	rsp, err := c.CreateSuppressionWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSuppressionResponse(rsp)
+}
+
+// CreateSuppressionWithResponse Hide alerts that fit a scope, until a day
+//
+// Its effect over the last 90 days is worked out first: 400 when it would have hidden an alert that was confirmed as a true
+// positive, unless `override` says why that is right. A detector alone cannot be suppressed.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/suppressions (the `CreateSuppression` operationId).
+func (c *ClientWithResponses) CreateSuppressionWithResponse(ctx context.Context, params *CreateSuppressionParams, body CreateSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSuppressionResponse, error) {
+	rsp, err := c.CreateSuppression(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSuppressionResponse(rsp)
+}
+
+// PreviewSuppressionWithBodyWithResponse What a suppression would have hidden
+//
+// An alert counts when any of the events it names fits the scope, so that the figure errs on the side of caution.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/suppressions/preview (the `PreviewSuppression` operationId).
+func (c *ClientWithResponses) PreviewSuppressionWithBodyWithResponse(ctx context.Context, params *PreviewSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewSuppressionResponse, error) {
+	rsp, err := c.PreviewSuppressionWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewSuppressionResponse(rsp)
+}
+
+// PreviewSuppressionWithResponse What a suppression would have hidden
+//
+// An alert counts when any of the events it names fits the scope, so that the figure errs on the side of caution.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/suppressions/preview (the `PreviewSuppression` operationId).
+func (c *ClientWithResponses) PreviewSuppressionWithResponse(ctx context.Context, params *PreviewSuppressionParams, body PreviewSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewSuppressionResponse, error) {
+	rsp, err := c.PreviewSuppression(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewSuppressionResponse(rsp)
+}
+
+// EndSuppressionWithBodyWithResponse End a suppression at once
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/suppressions/{id} (the `EndSuppression` operationId).
+func (c *ClientWithResponses) EndSuppressionWithBodyWithResponse(ctx context.Context, id ObjectID, params *EndSuppressionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EndSuppressionResponse, error) {
+	rsp, err := c.EndSuppressionWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndSuppressionResponse(rsp)
+}
+
+// EndSuppressionWithResponse End a suppression at once
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/suppressions/{id} (the `EndSuppression` operationId).
+func (c *ClientWithResponses) EndSuppressionWithResponse(ctx context.Context, id ObjectID, params *EndSuppressionParams, body EndSuppressionJSONRequestBody, reqEditors ...RequestEditorFn) (*EndSuppressionResponse, error) {
+	rsp, err := c.EndSuppression(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndSuppressionResponse(rsp)
+}
+
+// ListHiddenAlertsWithResponse What a suppression kept from being an alert, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/suppressions/{id}/alerts (the `ListHiddenAlerts` operationId).
+func (c *ClientWithResponses) ListHiddenAlertsWithResponse(ctx context.Context, id ObjectID, params *ListHiddenAlertsParams, reqEditors ...RequestEditorFn) (*ListHiddenAlertsResponse, error) {
+	rsp, err := c.ListHiddenAlerts(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListHiddenAlertsResponse(rsp)
+}
+
 // ListTenantsWithResponse The tenants in the credential's set, by id
 //
 // Returns a wrapper object for the known response body format(s).
@@ -21988,6 +26520,45 @@ func (c *ClientWithResponses) DeleteWebhookWithResponse(ctx context.Context, id 
 	return ParseDeleteWebhookResponse(rsp)
 }
 
+// UpdateWebhookWithBodyWithResponse Pause, resume or filter a webhook
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Context, id ObjectID, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
+	rsp, err := c.UpdateWebhookWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookResponse(rsp)
+}
+
+// UpdateWebhookWithResponse Pause, resume or filter a webhook
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *ClientWithResponses) UpdateWebhookWithResponse(ctx context.Context, id ObjectID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
+	rsp, err := c.UpdateWebhook(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookResponse(rsp)
+}
+
+// ListAttemptsWithResponse Every attempt to send one revision, oldest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/webhooks/{id}/attempts (the `ListAttempts` operationId).
+func (c *ClientWithResponses) ListAttemptsWithResponse(ctx context.Context, id ObjectID, params *ListAttemptsParams, reqEditors ...RequestEditorFn) (*ListAttemptsResponse, error) {
+	rsp, err := c.ListAttempts(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAttemptsResponse(rsp)
+}
+
 // ListDeliveriesWithResponse What was sent to a webhook, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -21999,6 +26570,92 @@ func (c *ClientWithResponses) ListDeliveriesWithResponse(ctx context.Context, id
 		return nil, err
 	}
 	return ParseListDeliveriesResponse(rsp)
+}
+
+// RedeliverWebhookWithBodyWithResponse Send revisions again
+//
+// Those of `seqs`, or every dead one when it is left out.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/webhooks/{id}/redeliver (the `RedeliverWebhook` operationId).
+func (c *ClientWithResponses) RedeliverWebhookWithBodyWithResponse(ctx context.Context, id ObjectID, params *RedeliverWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedeliverWebhookResponse, error) {
+	rsp, err := c.RedeliverWebhookWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedeliverWebhookResponse(rsp)
+}
+
+// RedeliverWebhookWithResponse Send revisions again
+//
+// Those of `seqs`, or every dead one when it is left out.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/webhooks/{id}/redeliver (the `RedeliverWebhook` operationId).
+func (c *ClientWithResponses) RedeliverWebhookWithResponse(ctx context.Context, id ObjectID, params *RedeliverWebhookParams, body RedeliverWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*RedeliverWebhookResponse, error) {
+	rsp, err := c.RedeliverWebhook(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedeliverWebhookResponse(rsp)
+}
+
+// RotateWebhookWithBodyWithResponse Make a new signing secret
+//
+// For 24 hours, or as long as `overlap_hours` says, every message carries a signature by each of the two.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/webhooks/{id}/rotate (the `RotateWebhook` operationId).
+func (c *ClientWithResponses) RotateWebhookWithBodyWithResponse(ctx context.Context, id ObjectID, params *RotateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateWebhookResponse, error) {
+	rsp, err := c.RotateWebhookWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateWebhookResponse(rsp)
+}
+
+// RotateWebhookWithResponse Make a new signing secret
+//
+// For 24 hours, or as long as `overlap_hours` says, every message carries a signature by each of the two.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/webhooks/{id}/rotate (the `RotateWebhook` operationId).
+func (c *ClientWithResponses) RotateWebhookWithResponse(ctx context.Context, id ObjectID, params *RotateWebhookParams, body RotateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateWebhookResponse, error) {
+	rsp, err := c.RotateWebhook(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateWebhookResponse(rsp)
+}
+
+// TestWebhookWithBodyWithResponse Send a test message now and show the whole exchange
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *ClientWithResponses) TestWebhookWithBodyWithResponse(ctx context.Context, id ObjectID, params *TestWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error) {
+	rsp, err := c.TestWebhookWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestWebhookResponse(rsp)
+}
+
+// TestWebhookWithResponse Send a test message now and show the whole exchange
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *ClientWithResponses) TestWebhookWithResponse(ctx context.Context, id ObjectID, params *TestWebhookParams, body TestWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error) {
+	rsp, err := c.TestWebhook(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestWebhookResponse(rsp)
 }
 
 // ParseGetFindingsAccountingResponse parses an HTTP response from a GetFindingsAccountingWithResponse call
@@ -22265,6 +26922,203 @@ func ParseListAlertsResponse(rsp *http.Response) (*ListAlertsResponse, error) {
 	return response, nil
 }
 
+// ParseBulkTriageResponse parses an HTTP response from a BulkTriageWithResponse call
+func ParseBulkTriageResponse(rsp *http.Response) (*BulkTriageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BulkTriageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetSLAResponse parses an HTTP response from a GetSLAWithResponse call
+func ParseGetSLAResponse(rsp *http.Response) (*GetSLAResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSLAResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SLA
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetSLAResponse parses an HTTP response from a SetSLAWithResponse call
+func ParseSetSLAResponse(rsp *http.Response) (*SetSLAResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetSLAResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SLATargets
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetAlertResponse parses an HTTP response from a GetAlertWithResponse call
 func ParseGetAlertResponse(rsp *http.Response) (*GetAlertResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -22342,6 +27196,74 @@ func ParseGetAlertResponse(rsp *http.Response) (*GetAlertResponse, error) {
 	return response, nil
 }
 
+// ParseCommentAlertResponse parses an HTTP response from a CommentAlertWithResponse call
+func ParseCommentAlertResponse(rsp *http.Response) (*CommentAlertResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CommentAlertResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Alert
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListAlertEventsResponse parses an HTTP response from a ListAlertEventsWithResponse call
 func ParseListAlertEventsResponse(rsp *http.Response) (*ListAlertEventsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -22358,6 +27280,128 @@ func ParseListAlertEventsResponse(rsp *http.Response) (*ListAlertEventsResponse,
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest EventList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAlertHistoryResponse parses an HTTP response from a ListAlertHistoryWithResponse call
+func ParseListAlertHistoryResponse(rsp *http.Response) (*ListAlertHistoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAlertHistoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AlertHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReplayAlertResponse parses an HTTP response from a ReplayAlertWithResponse call
+func ParseReplayAlertResponse(rsp *http.Response) (*ReplayAlertResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplayAlertResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Replay
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -22486,6 +27530,74 @@ func ParseTriageAlertResponse(rsp *http.Response) (*TriageAlertResponse, error) 
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUndoTriageResponse parses an HTTP response from a UndoTriageWithResponse call
+func ParseUndoTriageResponse(rsp *http.Response) (*UndoTriageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UndoTriageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Alert
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil
@@ -25936,6 +31048,328 @@ func ParseUpdateStreamResponse(rsp *http.Response) (*UpdateStreamResponse, error
 	return response, nil
 }
 
+// ParseListSuppressionsResponse parses an HTTP response from a ListSuppressionsWithResponse call
+func ParseListSuppressionsResponse(rsp *http.Response) (*ListSuppressionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSuppressionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SuppressionPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateSuppressionResponse parses an HTTP response from a CreateSuppressionWithResponse call
+func ParseCreateSuppressionResponse(rsp *http.Response) (*CreateSuppressionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateSuppressionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest SuppressionCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePreviewSuppressionResponse parses an HTTP response from a PreviewSuppressionWithResponse call
+func ParsePreviewSuppressionResponse(rsp *http.Response) (*PreviewSuppressionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewSuppressionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SuppressionPreview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEndSuppressionResponse parses an HTTP response from a EndSuppressionWithResponse call
+func ParseEndSuppressionResponse(rsp *http.Response) (*EndSuppressionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndSuppressionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListHiddenAlertsResponse parses an HTTP response from a ListHiddenAlertsWithResponse call
+func ParseListHiddenAlertsResponse(rsp *http.Response) (*ListHiddenAlertsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListHiddenAlertsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HiddenAlerts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListTenantsResponse parses an HTTP response from a ListTenantsWithResponse call
 func ParseListTenantsResponse(rsp *http.Response) (*ListTenantsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -27240,6 +32674,135 @@ func ParseDeleteWebhookResponse(rsp *http.Response) (*DeleteWebhookResponse, err
 	return response, nil
 }
 
+// ParseUpdateWebhookResponse parses an HTTP response from a UpdateWebhookWithResponse call
+func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Webhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAttemptsResponse parses an HTTP response from a ListAttemptsWithResponse call
+func ParseListAttemptsResponse(rsp *http.Response) (*ListAttemptsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAttemptsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AttemptList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListDeliveriesResponse parses an HTTP response from a ListDeliveriesWithResponse call
 func ParseListDeliveriesResponse(rsp *http.Response) (*ListDeliveriesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -27288,6 +32851,210 @@ func ParseListDeliveriesResponse(rsp *http.Response) (*ListDeliveriesResponse, e
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRedeliverWebhookResponse parses an HTTP response from a RedeliverWebhookWithResponse call
+func ParseRedeliverWebhookResponse(rsp *http.Response) (*RedeliverWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RedeliverWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Redelivered
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRotateWebhookResponse parses an HTTP response from a RotateWebhookWithResponse call
+func ParseRotateWebhookResponse(rsp *http.Response) (*RotateWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseTestWebhookResponse parses an HTTP response from a TestWebhookWithResponse call
+func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TestWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TestExchange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
