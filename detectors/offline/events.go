@@ -26,6 +26,10 @@ type EventsOptions struct {
 	Plots bool
 	// Progress, when set, is called now and then with the events read so far.
 	Progress func(events uint64)
+	// Workers score tenants side by side, each tenant by one of them; the
+	// output is the same. 0: as many as there are processors. A budget for the
+	// whole queue needs one.
+	Workers int
 }
 
 // EventsSummary says what became of the events.
@@ -68,10 +72,11 @@ const batch = 1024
 func ScoreEvents(w io.Writer, o EventsOptions, files ...Events) (EventsSummary, error) {
 	var sum EventsSummary
 	o.Runner.OneClock = true
-	r, err := runner.New(o.Runner)
+	pool, err := newWorkers(o)
 	if err != nil {
 		return sum, err
 	}
+	defer pool.stop()
 	var h heads
 	for i, f := range files {
 		next, stop := iter.Pull2(f)
@@ -104,10 +109,9 @@ func ScoreEvents(w io.Writer, o EventsOptions, files ...Events) (EventsSummary, 
 			}
 		}
 	}
-	buf := make([]event.Event, 0, batch)
 	for len(h) > 0 {
 		n := h[0]
-		buf = append(buf, n.e)
+		pool.give(&n.e)
 		sum.Events++
 		if ok, err := n.advance(); err != nil {
 			return sum, err
@@ -116,16 +120,14 @@ func ScoreEvents(w io.Writer, o EventsOptions, files ...Events) (EventsSummary, 
 		} else {
 			heap.Pop(&h)
 		}
-		if len(buf) == batch || len(h) == 0 {
-			take(r.Apply(buf))
-			buf = buf[:0]
-			if o.Progress != nil {
-				o.Progress(sum.Events)
-			}
+		if o.Progress != nil && (sum.Events%batch == 0 || len(h) == 0) {
+			o.Progress(sum.Events)
 		}
 	}
-	take(r.Flush())
-	sum.Counters = r.Counters()
+	for _, w := range pool.finish() {
+		take(w.kept)
+		sum.Counters.Add(w.r.Counters())
+	}
 	slices.SortFunc(final, func(a, b alert.Alert) int {
 		if c := a.RaisedAt.Compare(b.RaisedAt); c != 0 {
 			return c

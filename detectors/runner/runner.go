@@ -68,6 +68,16 @@ type Counters struct {
 	Forgotten uint64 // entities forgotten for want of room
 }
 
+// Add adds another runner's.
+func (c *Counters) Add(o Counters) {
+	c.Scored += o.Scored
+	c.Duplicate += o.Duplicate
+	c.TooLate += o.TooLate
+	c.Future += o.Future
+	c.Invalid += o.Invalid
+	c.Forgotten += o.Forgotten
+}
+
 // Runner is the detection of a set of tenants. Its methods may be called from
 // several goroutines; they take turns.
 type Runner struct {
