@@ -13,6 +13,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/detectors/privilege"
 	"github.com/tenantwatch/tenantwatch/detectors/rate"
 	"github.com/tenantwatch/tenantwatch/detectors/silence"
+	"github.com/tenantwatch/tenantwatch/detectors/spread"
 	"github.com/tenantwatch/tenantwatch/detectors/travel"
 	"github.com/tenantwatch/tenantwatch/detectors/volume"
 )
@@ -29,6 +30,7 @@ func Table() []detect.Detector {
 		travel.Detector{},
 		peers.Detector{},
 		edges.Detector{},
+		spread.Detector{},
 	}
 }
 
