@@ -49,14 +49,16 @@ func (l *lane) process(r *Runner, s *detect.Scope, n *entity, all []*entity, hou
 	if s.FailedAuth || worst < suspicious {
 		w.note(s.Event)
 	}
+	if fresh { // also for what is critical: the alert says the p-value of what it keeps
+		if p := combined(w.det); p < w.p {
+			w.p = p
+		}
+	}
 	if critical {
 		l.critical(r, n, all, w, slot, s.Event)
 		return n.ep
 	}
 	if fresh {
-		if p := combined(w.det); p < w.p {
-			w.p = p
-		}
 		if w.p <= findingP && !n.live {
 			n.live = true
 			l.live = append(l.live, n)
