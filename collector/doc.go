@@ -1,5 +1,6 @@
 // Package collector takes logs in and hands them on. Its sub-packages are the
-// sources (httppush, file), the parsers (parse/…) and the suite every source
+// sources (httppush with otlp, and those of the table in sources), the buffer,
+// the parsers (parse/…) and the suite every source
 // is held to (collectortest).
 //
 // # The delivery contract
@@ -14,7 +15,8 @@
 //     in their order. The source keeps no copy: memory does not grow with the
 //     length of a stream, and a slow sink slows the sender down.
 //  3. Acknowledge. Deliver returns nil when the batch is durable (acknowledged
-//     by Kafka with acks=all). A sender is told "accepted" only after the last
+//     by Kafka with acks=all, or fsynced in the buffer on disk, which drains to
+//     Kafka before anything newer). A sender is told "accepted" only after the last
 //     batch of its request was. If delivery fails in the middle, the answer is
 //     an error that says how much was durable, never a half success.
 //

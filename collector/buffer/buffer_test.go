@@ -74,7 +74,7 @@ func (l *log) got(id tenant.ID) []string {
 	return slices.Clone(l.ids[id])
 }
 
-var away = fmt.Errorf("broker: %w", collector.ErrUnavailable)
+var errAway = fmt.Errorf("broker: %w", collector.ErrUnavailable)
 
 func delivery(id tenant.ID, from, n int) collector.Delivery {
 	d := collector.Delivery{Tenant: id, Source: "web"}
@@ -137,7 +137,7 @@ func TestTakesOverAndDrainsInOrder(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, Options{Dir: dir, Sink: &l, SegmentBytes: 8 << 10})
 	place(t, b, delivery(acme, 0, 10), collector.PlaceLog)
-	l.set(away)
+	l.set(errAway)
 	for i := 1; i < 30; i++ {
 		place(t, b, delivery(acme, 10*i, 10), collector.PlaceBuffer)
 		place(t, b, delivery(globex, 10*i, 10), collector.PlaceBuffer)
@@ -174,7 +174,7 @@ func TestTakesOverAndDrainsInOrder(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l.set(away)
+	l.set(errAway)
 	b = open(t, Options{Dir: dir, Sink: &l})
 	place(t, b, delivery(acme, 320, 1), collector.PlaceBuffer)
 	b.Close()
@@ -216,7 +216,7 @@ func TestPatience(t *testing.T) {
 }
 
 func TestFullIsSaid(t *testing.T) {
-	l := log{err: away}
+	l := log{err: errAway}
 	now := time.Unix(1000, 0)
 	reg := prometheus.NewRegistry()
 	b := open(t, Options{Dir: t.TempDir(), Sink: &l, MaxBytes: 32 << 10, MaxAge: time.Hour, Now: func() time.Time { return now }, Metrics: reg})
@@ -242,7 +242,7 @@ func TestFullIsSaid(t *testing.T) {
 		t.Fatalf("%d of %d arrived", len(got), n)
 	}
 	// What has waited too long is kept, but nothing joins it.
-	l.set(away)
+	l.set(errAway)
 	place(t, b, delivery(acme, n, 1), collector.PlaceBuffer)
 	now = now.Add(61 * time.Minute)
 	if err := b.Deliver(t.Context(), delivery(acme, n+1, 1)); !errors.Is(err, ErrFull) {
@@ -261,7 +261,7 @@ func TestFullIsSaid(t *testing.T) {
 }
 
 func TestRefusedForGoodIsSetAside(t *testing.T) {
-	l := log{err: away}
+	l := log{err: errAway}
 	dir := t.TempDir()
 	b := open(t, Options{Dir: dir, Sink: &l})
 	place(t, b, delivery(acme, 0, 3), collector.PlaceBuffer)
@@ -284,7 +284,7 @@ func TestRefusedForGoodIsSetAside(t *testing.T) {
 func TestTornEnd(t *testing.T) {
 	for name, tail := range map[string][]byte{"nothing": nil, "half a head": {1, 2, 3}, "zeros": make([]byte, 4096), "a length without its bytes": {100, 0, 0, 0, 1, 2, 3, 4, 5}, "a bad sum": append([]byte{12, 0, 0, 0, 9, 9, 9, 9}, make([]byte, 12)...)} {
 		t.Run(name, func(t *testing.T) {
-			l := log{err: away}
+			l := log{err: errAway}
 			dir := t.TempDir()
 			b := open(t, Options{Dir: dir, Sink: &l})
 			place(t, b, delivery(acme, 0, 2), collector.PlaceBuffer)
@@ -313,7 +313,7 @@ func TestTornEnd(t *testing.T) {
 
 // A bit that flips in the middle costs that entry only, and is said.
 func TestDamageIsCountedAndKept(t *testing.T) {
-	l := log{err: away}
+	l := log{err: errAway}
 	dir := t.TempDir()
 	b := open(t, Options{Dir: dir, Sink: &l})
 	for i := range 3 {
@@ -358,7 +358,7 @@ func TestOneProcessADirectory(t *testing.T) {
 // killed. With "early" before its directory it acknowledges before.
 func child(dir string) {
 	dir, early := strings.CutPrefix(dir, "early:")
-	b, err := Open(Options{Dir: dir, Sink: &log{err: away}, SegmentBytes: 64 << 10})
+	b, err := Open(Options{Dir: dir, Sink: &log{err: errAway}, SegmentBytes: 64 << 10})
 	if err != nil {
 		fmt.Println("error", err)
 		return

@@ -208,7 +208,7 @@ func (b *Buffer) done(n int) error {
 	}
 	first := b.queue[0].seq
 	b.queue = b.queue[n:]
-	keepFrom := last.seq
+	var keepFrom uint64
 	if len(b.queue) > 0 {
 		keepFrom = b.queue[0].seq
 	} else {
