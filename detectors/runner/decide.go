@@ -50,9 +50,7 @@ func (l *lane) process(r *Runner, s *detect.Scope, n *entity, all []*entity, hou
 		w.note(s.Event)
 	}
 	if fresh { // also for what is critical: the alert says the p-value of what it keeps
-		if p := combined(w.det); p < w.p {
-			w.p = p
-		}
+		w.p = combined(w.det)
 	}
 	if critical {
 		l.critical(r, n, all, w, slot, s.Event)
