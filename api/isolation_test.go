@@ -59,6 +59,7 @@ var (
 		"createStream":         `{"name":"s","kind":"http","config":{"url":"https://siem.example"}%s}`,
 		"updateStream":         `{"status":"paused"%s}`,
 		"deleteStream":         `{%s}`,
+		"replayQuarantine":     `{"source":"web"%s}`,
 		"createExport":         `{"format":"csv"%s}`,
 		"deleteExport":         `{%s}`,
 		"createSession":        `{"email":"auditor@x","password":"right"}`,

@@ -168,6 +168,9 @@ var routes = []route{
 	{Route{Method: http.MethodGet, Path: "/api/v1/webhooks/{id}/deliveries", Operation: "listDeliveries", Permission: access.WebhooksRead, Tenancy: TenancySet}, (*wrapper).ListDeliveries},
 
 	{Route{Method: http.MethodGet, Path: "/api/v1/quarantine", Operation: "listQuarantine", Permission: access.QuarantineRead, Tenancy: TenancyOne}, (*wrapper).ListQuarantine},
+	{Route{Method: http.MethodGet, Path: "/api/v1/quarantine/groups", Operation: "listQuarantineGroups", Permission: access.QuarantineRead, Tenancy: TenancyOne}, (*wrapper).ListQuarantineGroups},
+	{Route{Method: http.MethodGet, Path: "/api/v1/quarantine/{id}", Operation: "getQuarantinedLine", Permission: access.QuarantineRead, Tenancy: TenancyOne}, (*wrapper).GetQuarantinedLine},
+	{Route{Method: http.MethodPost, Path: "/api/v1/quarantine/replay", Operation: "replayQuarantine", Permission: access.QuarantineReplay, Tenancy: TenancyWrite}, (*wrapper).ReplayQuarantine},
 	{Route{Method: http.MethodGet, Path: "/api/v1/accounting/ingest", Operation: "getIngestAccounting", Permission: access.AccountingRead, Tenancy: TenancyOne}, (*wrapper).GetIngestAccounting},
 	{Route{Method: http.MethodGet, Path: "/api/v1/accounting/findings", Operation: "getFindingsAccounting", Permission: access.AccountingRead, Tenancy: TenancyOne}, (*wrapper).GetFindingsAccounting},
 }

@@ -41,6 +41,7 @@ type Options struct {
 	Auth      Auth
 	Alerts    Alerts
 	Events    Events
+	Lines     Quarantine
 	Findings  Findings
 	Tenants   Tenants
 	Keys      Keys
@@ -133,7 +134,7 @@ type Server struct {
 // New checks the options and builds the handler. It starts nothing.
 func New(o Options) (*Server, error) {
 	var missing []error
-	for name, absent := range map[string]bool{"Auth": o.Auth == nil, "Alerts": o.Alerts == nil, "Events": o.Events == nil, "Findings": o.Findings == nil,
+	for name, absent := range map[string]bool{"Auth": o.Auth == nil, "Alerts": o.Alerts == nil, "Events": o.Events == nil, "Lines": o.Lines == nil, "Findings": o.Findings == nil,
 		"Tenants": o.Tenants == nil, "Keys": o.Keys == nil, "Webhooks": o.Webhooks == nil, "Trail": o.Trail == nil,
 		"Insight": o.Insight == nil, "Searches": o.Searches == nil, "Backtests": o.Backtests == nil, "Exports": o.Exports == nil, "Streams": o.Streams == nil,
 		"Triage": o.Triage == nil, "Suppressions": o.Suppressions == nil,

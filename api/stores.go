@@ -209,16 +209,83 @@ type QuarantineResult struct {
 	Next  *QuarantinePosition
 }
 
-// SourceAccount is what came from one source.
-type SourceAccount struct {
-	Source      string
-	Stored      uint64 // events
-	Occurrences uint64 // what they stand for: their counts
-	Duplicates  uint64 // events and lines dropped by their id
-	Quarantined uint64 // lines
-	// Of Stored, what is no longer there; Stored = live + Expired + Erased.
+// LineScope says which quarantined lines are meant.
+type LineScope struct {
+	State   string // open, replayed or "" for all
+	Pattern string // of a LineGroup; empty: all
+	Source  string // empty: all
+}
+
+// LineGroup is the lines of one source that were set aside for one reason.
+type LineGroup struct {
+	Pattern, Source, Format string
+	Lines                   uint64
+	First, Last             time.Time
+	Example, Reason         string // id and reason of the newest line
+}
+
+// LineResult is one quarantined line and what became of it.
+type LineResult struct {
+	event.Quarantined
+	ReplayedAt time.Time // zero: not replayed
+	Events     uint64
+}
+
+// Replay asks for quarantined lines to be read again.
+type Replay struct {
+	IDs             []string // empty: all open ones of the scope
+	Scope           LineScope
+	Format, Mapping string // Mapping is YAML
+	Year            int
+	Zone            *time.Location
+	DryRun          bool
+}
+
+// ReplayError says why one line still cannot be read.
+type ReplayError struct{ ID, Reason string }
+
+// Replayed is what became of a Replay.
+type Replayed struct {
+	Selected, Replayed, Events, Failed uint64
+	More                               bool
+	Errors                             []ReplayError
+	Sample                             []event.Event // the first five
+}
+
+// HourAccount is what came from one source in one hour of arrival.
+type HourAccount struct {
+	Hour            time.Time
+	Source          string
+	Stored, Live    uint64 // events: Stored = Live + Expired + Erased
 	Expired, Erased uint64
-	First, Last     time.Time // hour of arrival; zero without any
+	Missing         uint64 // gone, and nobody noted why
+	Occurrences     uint64 // what the live ones stand for: their counts
+	Duplicates      uint64 // events and lines dropped by their id
+	Quarantined     uint64 // lines
+	Replayed        uint64 // of them: read again since
+	Refused         uint64 // lines read and not made durable
+	RefusedRequests uint64
+}
+
+// Accounts is what was received of a tenant, and what became of it.
+type Accounts struct {
+	Hours []HourAccount
+	// What is durable and not yet stored, by source, and since when the oldest
+	// of it waits (zero: nothing does); More: it is more than that.
+	InFlight map[string]uint64
+	Waiting  time.Time
+	More     bool
+	// The newest event's own time, and the newest one's arrival; zero without.
+	NewestEvent, NewestArrival time.Time
+}
+
+// Quarantine is the lines no parser could take.
+type Quarantine interface {
+	Groups(ctx context.Context, id tenant.ID, s LineScope) ([]LineGroup, error)
+	// Line is ErrNotFound when there is none.
+	Line(ctx context.Context, id tenant.ID, line string) (LineResult, error)
+	// Replay is ErrInvalid for a format or mapping that cannot be used.
+	Replay(ctx context.Context, by access.Actor, id tenant.ID, r Replay) (Replayed, error)
 }
 
 // Events are the stored events of one tenant.
@@ -235,9 +302,9 @@ type Events interface {
 	Histogram(ctx context.Context, id tenant.ID, r HistogramRequest) (HistogramResult, error)
 	Facets(ctx context.Context, id tenant.ID, r FacetRequest) ([]FacetCount, error)
 	Activity(ctx context.Context, id tenant.ID) (Activity, error)
-	Quarantine(ctx context.Context, id tenant.ID, after *QuarantinePosition, limit int) (QuarantineResult, error)
+	Quarantine(ctx context.Context, id tenant.ID, s LineScope, after *QuarantinePosition, limit int) (QuarantineResult, error)
 	// Accounting counts by time of ingestion in [from, to); zero is no bound.
-	Accounting(ctx context.Context, id tenant.ID, from, to time.Time) ([]SourceAccount, error)
+	Accounting(ctx context.Context, id tenant.ID, from, to time.Time) (Accounts, error)
 }
 
 // FindingCount is what became of one detector's findings in one hour.

@@ -304,15 +304,49 @@ func (w *worldEvents) Activity(_ context.Context, id tenant.ID) (Activity, error
 	return Activity{w.events[id][n-1].At(), uint64(n), uint64(n)}, nil
 }
 
-func (w *worldEvents) Quarantine(_ context.Context, id tenant.ID, after *QuarantinePosition, _ int) (QuarantineResult, error) {
+func (w *worldEvents) Quarantine(_ context.Context, id tenant.ID, _ LineScope, after *QuarantinePosition, _ int) (QuarantineResult, error) {
 	if after != nil {
 		return QuarantineResult{}, nil
 	}
 	return QuarantineResult{w.lines[id], &QuarantinePosition{day.UnixNano(), "x"}}, nil
 }
 
-func (w *worldEvents) Accounting(_ context.Context, id tenant.ID, _, _ time.Time) ([]SourceAccount, error) {
-	return []SourceAccount{{Source: "CANARY-" + id.String(), Stored: 3, Duplicates: 2, Quarantined: 1, First: day, Last: day}, {Source: "a"}}, nil
+func (w *worldEvents) Accounting(_ context.Context, id tenant.ID, _, _ time.Time) (Accounts, error) {
+	return Accounts{Hours: []HourAccount{{Hour: day, Source: "CANARY-" + id.String(), Stored: 3, Live: 2, Expired: 1, Duplicates: 2, Quarantined: 1, Replayed: 1, Refused: 4}, {Hour: day, Source: "a"}},
+		InFlight: map[string]uint64{"a": 5}, Waiting: w.now.Add(-2 * time.Second), NewestEvent: w.now.Add(-time.Minute), NewestArrival: w.now.Add(-time.Second)}, nil
+}
+
+type worldLines struct{ *world }
+
+func (w worldLines) Groups(_ context.Context, id tenant.ID, s LineScope) (out []LineGroup, err error) {
+	for _, l := range w.lines[id] {
+		out = append(out, LineGroup{Pattern: l.Reason, Source: l.Source, Lines: 1, First: day, Last: day, Example: l.ID, Reason: l.Reason})
+	}
+	return out, nil
+}
+
+func (w worldLines) Line(_ context.Context, id tenant.ID, line string) (LineResult, error) {
+	for i, l := range w.lines[id] {
+		if i == 0 && line == map[tenant.ID]string{alpha: alphaID, beta: betaID}[id] {
+			l.ID = line // the isolation matrix asks for it
+		}
+		if l.ID == line {
+			return LineResult{Quarantined: l, ReplayedAt: day, Events: 1}, nil
+		}
+	}
+	return LineResult{}, ErrNotFound
+}
+
+func (w worldLines) Replay(_ context.Context, by access.Actor, id tenant.ID, r Replay) (Replayed, error) {
+	out := Replayed{}
+	for _, l := range w.lines[id] {
+		if len(r.IDs) == 0 || slices.Contains(r.IDs, l.ID) {
+			out.Selected++
+			out.Errors = append(out.Errors, ReplayError{l.ID, by.Name + " " + l.Reason})
+		}
+	}
+	out.Failed = out.Selected
+	return out, nil
 }
 
 type worldFindings world

@@ -122,7 +122,7 @@ func newWorld() *world {
 // server is an api over the world.
 func (w *world) server(t testing.TB, change ...func(*Options)) *Server {
 	t.Helper()
-	o := Options{Auth: (*worldAuth)(w), Alerts: (*worldAlerts)(w), Events: (*worldEvents)(w), Findings: (*worldFindings)(w), Tenants: (*worldTenants)(w),
+	o := Options{Auth: (*worldAuth)(w), Alerts: (*worldAlerts)(w), Events: (*worldEvents)(w), Lines: worldLines{w}, Findings: (*worldFindings)(w), Tenants: (*worldTenants)(w),
 		Keys: (*worldKeys)(w), Webhooks: (*worldWebhooks)(w), Trail: (*worldTrail)(w),
 		Insight: (*worldInsight)(w), Searches: (*worldSearches)(w), Backtests: (*worldBacktests)(w), Exports: (*worldExports)(w), Streams: (*worldStreams)(w),
 		Triage: (*worldTriage)(w), Suppressions: (*worldSuppressions)(w),

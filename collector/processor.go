@@ -169,7 +169,7 @@ func (p *Processor) Process(ctx context.Context, r io.Reader, s Stream) (Result,
 	})
 	sum, err := parse.Stream(slow, parse.Options{
 		Tenant: s.Tenant, Source: s.Source, DefaultSource: s.DefaultSource, Format: s.Format,
-		Now: s.Now, Year: s.Year, Zone: s.Zone, Place: s.Place, Offset: s.Offset, At: s.At,
+		Now: s.Now, Year: s.Year, Zone: s.Zone, Mappings: s.Mappings, Place: s.Place, Offset: s.Offset, At: s.At,
 	}, parse.Handler{
 		Event: func(e *event.Event) error {
 			cur.d.Events = append(cur.d.Events, *e)

@@ -912,6 +912,42 @@ func (e WebhookPatchStatus) Valid() bool {
 	}
 }
 
+// Defines values for LineState.
+const (
+	LineStateOpen     LineState = "open"
+	LineStateReplayed LineState = "replayed"
+)
+
+// Valid indicates whether the value is a known member of the LineState enum.
+func (e LineState) Valid() bool {
+	switch e {
+	case LineStateOpen:
+		return true
+	case LineStateReplayed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetIngestAccountingParamsBy.
+const (
+	GetIngestAccountingParamsByHour   GetIngestAccountingParamsBy = "hour"
+	GetIngestAccountingParamsBySource GetIngestAccountingParamsBy = "source"
+)
+
+// Valid indicates whether the value is a known member of the GetIngestAccountingParamsBy enum.
+func (e GetIngestAccountingParamsBy) Valid() bool {
+	switch e {
+	case GetIngestAccountingParamsByHour:
+		return true
+	case GetIngestAccountingParamsBySource:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SearchEventsParamsOrder.
 const (
 	Asc  SearchEventsParamsOrder = "asc"
@@ -1107,6 +1143,42 @@ func (e GetEntityParamsType) Valid() bool {
 	case GetEntityParamsTypeTenant:
 		return true
 	case GetEntityParamsTypeUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListQuarantineParamsState.
+const (
+	ListQuarantineParamsStateOpen     ListQuarantineParamsState = "open"
+	ListQuarantineParamsStateReplayed ListQuarantineParamsState = "replayed"
+)
+
+// Valid indicates whether the value is a known member of the ListQuarantineParamsState enum.
+func (e ListQuarantineParamsState) Valid() bool {
+	switch e {
+	case ListQuarantineParamsStateOpen:
+		return true
+	case ListQuarantineParamsStateReplayed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListQuarantineGroupsParamsState.
+const (
+	ListQuarantineGroupsParamsStateOpen     ListQuarantineGroupsParamsState = "open"
+	ListQuarantineGroupsParamsStateReplayed ListQuarantineGroupsParamsState = "replayed"
+)
+
+// Valid indicates whether the value is a known member of the ListQuarantineGroupsParamsState enum.
+func (e ListQuarantineGroupsParamsState) Valid() bool {
+	switch e {
+	case ListQuarantineGroupsParamsStateOpen:
+		return true
+	case ListQuarantineGroupsParamsStateReplayed:
 		return true
 	default:
 		return false
@@ -1940,6 +2012,21 @@ type FindingsAccounting struct {
 	Total FindingCounts `json:"total"`
 }
 
+// Freshness How far behind what can be searched is.
+type Freshness struct {
+	// AgeSeconds Since the newest event.
+	AgeSeconds *float64 `json:"age_seconds"`
+
+	// LagSeconds For how long the oldest thing in flight has waited; 0: nothing waits.
+	LagSeconds float64 `json:"lag_seconds"`
+
+	// NewestArrival When the newest stored event arrived.
+	NewestArrival *time.Time `json:"newest_arrival"`
+
+	// NewestEvent The newest event's own time.
+	NewestEvent *time.Time `json:"newest_event"`
+}
+
 // HiddenAlert defines model for HiddenAlert.
 type HiddenAlert struct {
 	Count             int64     `json:"count"`
@@ -1980,29 +2067,73 @@ type Holiday struct {
 	Name *string `json:"name,omitempty"`
 }
 
+// HourCounts defines model for HourCounts.
+type HourCounts struct {
+	Duplicates int64 `json:"duplicates"`
+
+	// Gone Expired or erased.
+	Gone        int64     `json:"gone"`
+	Hour        time.Time `json:"hour"`
+	Live        int64     `json:"live"`
+	Quarantined int64     `json:"quarantined"`
+
+	// Received stored + duplicates + quarantined + refused; what is in flight has no hour yet.
+	Received int64  `json:"received"`
+	Refused  int64  `json:"refused"`
+	Replayed int64  `json:"replayed"`
+	Source   string `json:"source"`
+	Stored   int64  `json:"stored"`
+}
+
 // IngestAccounting defines model for IngestAccounting.
 type IngestAccounting struct {
 	// Duplicates Events and lines dropped because their id was there already.
 	Duplicates int64 `json:"duplicates"`
 
-	// Erased Stored events that were erased on demand.
+	// Erased Events that were removed before their retention was over.
 	Erased int64 `json:"erased"`
 
-	// Expired Stored events that retention has removed.
+	// Expired Events that were there until their retention was over.
 	Expired int64 `json:"expired"`
 
-	// Live Stored events that are there.
+	// Freshness How far behind what can be searched is.
+	Freshness Freshness `json:"freshness"`
+
+	// Hours With by=hour, oldest first.
+	Hours *[]HourCounts `json:"hours,omitempty"`
+
+	// InFlight Events and lines that are acknowledged and not yet stored.
+	InFlight int64 `json:"in_flight"`
+
+	// InFlightMore More waits than could be counted.
+	InFlightMore bool `json:"in_flight_more"`
+
+	// Live Events that are there.
 	Live int64 `json:"live"`
+
+	// Missing Events that were there at the end of an hour, are not, and whose removal nobody noted: 0 unless somebody deletes behind the program's back.
+	Missing int64 `json:"missing"`
 
 	// Occurrences What the stored events stand for: a line that says it was repeated N times counts N.
 	Occurrences int64 `json:"occurrences"`
 
 	// Quarantined Lines.
-	Quarantined int64          `json:"quarantined"`
-	Received    int64          `json:"received"`
-	Sources     []SourceCounts `json:"sources"`
+	Quarantined int64 `json:"quarantined"`
 
-	// Stored Events; stored = live + expired + erased, always.
+	// Received stored + duplicates + quarantined + refused + in_flight.
+	Received int64 `json:"received"`
+
+	// Refused Lines that were read and not acknowledged: their sender was told to send them again.
+	Refused int64 `json:"refused"`
+
+	// RefusedRequests Requests that were refused, whole or in part; the lines of those that were not read are nobody's to know.
+	RefusedRequests int64 `json:"refused_requests"`
+
+	// Replayed Of the quarantined lines: read again since. What they came out at was received anew.
+	Replayed int64          `json:"replayed"`
+	Sources  []SourceCounts `json:"sources"`
+
+	// Stored Events that were ever stored.
 	Stored int64 `json:"stored"`
 
 	// TenantID A tenant's immutable id.
@@ -2258,6 +2389,34 @@ type Provider struct {
 	URL string `json:"url"`
 }
 
+// QuarantineGroup defines model for QuarantineGroup.
+type QuarantineGroup struct {
+	// ExampleID The newest line.
+	ExampleID string `json:"example_id"`
+
+	// First When the first line came.
+	First time.Time `json:"first"`
+
+	// Format The format that was tried, empty if none was recognised.
+	Format string `json:"format"`
+
+	// Last When the last line came.
+	Last  time.Time `json:"last"`
+	Lines int64     `json:"lines"`
+
+	// Pattern The reason with N for numbers and "…" for quoted text: what the lines have in common.
+	Pattern string `json:"pattern"`
+
+	// Reason Its reason.
+	Reason string `json:"reason"`
+	Source string `json:"source"`
+}
+
+// QuarantineGroups defines model for QuarantineGroups.
+type QuarantineGroups struct {
+	Items []QuarantineGroup `json:"items"`
+}
+
 // QuarantinePage defines model for QuarantinePage.
 type QuarantinePage struct {
 	Items []QuarantinedLine `json:"items"`
@@ -2266,6 +2425,9 @@ type QuarantinePage struct {
 
 // QuarantinedLine defines model for QuarantinedLine.
 type QuarantinedLine struct {
+	// Events The events it came out at.
+	Events *int64 `json:"events,omitempty"`
+
 	// Format The format that was tried, empty if none was recognised.
 	Format string `json:"format"`
 	ID     string `json:"id"`
@@ -2281,7 +2443,10 @@ type QuarantinedLine struct {
 	RawBase64  *[]byte   `json:"raw_base64,omitempty"`
 	Reason     string    `json:"reason"`
 	ReceivedAt time.Time `json:"received_at"`
-	Source     string    `json:"source"`
+
+	// ReplayedAt When it was read again; absent: not yet. Only with a single line.
+	ReplayedAt *time.Time `json:"replayed_at,omitempty"`
+	Source     string     `json:"source"`
 
 	// TenantID A tenant's immutable id.
 	TenantID TenantSlug `json:"tenant_id"`
@@ -2371,6 +2536,58 @@ type ReplayDetector struct {
 	ReplayedPValue       float64 `json:"replayed_p_value"`
 	Same                 bool    `json:"same"`
 	Version              string  `json:"version"`
+}
+
+// ReplayError defines model for ReplayError.
+type ReplayError struct {
+	ID     string `json:"id"`
+	Reason string `json:"reason"`
+}
+
+// ReplayRequest defines model for ReplayRequest.
+type ReplayRequest struct {
+	// DryRun Only say what would come out: nothing is sent.
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// Format Format to read them by; default auto.
+	Format *string `json:"format,omitempty"`
+
+	// Ids Lines to read again, replayed ones too. Without ids: all that are open and match.
+	Ids *[]string `json:"ids,omitempty"`
+
+	// Mapping A mapping (YAML) to read them by; its name is the format unless one is given.
+	Mapping *string `json:"mapping,omitempty"`
+
+	// Pattern The pattern of a group.
+	Pattern *string `json:"pattern,omitempty"`
+	Source  *string `json:"source,omitempty"`
+
+	// TenantID A tenant's immutable id.
+	TenantID *TenantSlug `json:"tenant_id,omitempty"`
+	Tz       *string     `json:"tz,omitempty"`
+	Year     *int        `json:"year,omitempty"`
+}
+
+// ReplayResult defines model for ReplayResult.
+type ReplayResult struct {
+	// Errors The first 100.
+	Errors []ReplayError `json:"errors"`
+	Events int64         `json:"events"`
+
+	// Failed Lines that still cannot be read.
+	Failed int64 `json:"failed"`
+
+	// More Other lines of the selection wait.
+	More bool `json:"more"`
+
+	// Replayed Lines that came out as events.
+	Replayed int64 `json:"replayed"`
+
+	// Sample The first five events as they came out.
+	Sample []map[string]interface{} `json:"sample"`
+
+	// Selected Lines that were read again.
+	Selected int64 `json:"selected"`
 }
 
 // Role defines model for Role.
@@ -2597,10 +2814,18 @@ type SourceCounts struct {
 	// First The first hour of arrival.
 	First *time.Time `json:"first"`
 
+	// Gone Expired or erased.
+	Gone     int64 `json:"gone"`
+	InFlight int64 `json:"in_flight"`
+
 	// Last The last hour of arrival.
 	Last        *time.Time `json:"last"`
+	Live        int64      `json:"live"`
 	Occurrences int64      `json:"occurrences"`
 	Quarantined int64      `json:"quarantined"`
+	Received    int64      `json:"received"`
+	Refused     int64      `json:"refused"`
+	Replayed    int64      `json:"replayed"`
 	Source      string     `json:"source"`
 	Stored      int64      `json:"stored"`
 }
@@ -3334,6 +3559,15 @@ type IdempotencyKey = string
 // Limit defines model for Limit.
 type Limit = int
 
+// LinePattern defines model for LinePattern.
+type LinePattern = string
+
+// LineSource defines model for LineSource.
+type LineSource = string
+
+// LineState defines model for LineState.
+type LineState string
+
 // ObjectID defines model for ObjectID.
 type ObjectID = string
 
@@ -3401,7 +3635,13 @@ type GetIngestAccountingParams struct {
 
 	// To Events before this time.
 	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// By hour adds the counts of each hour and source, at most 10,000.
+	By *GetIngestAccountingParamsBy `form:"by,omitempty" json:"by,omitempty"`
 }
+
+// GetIngestAccountingParamsBy defines parameters for GetIngestAccounting.
+type GetIngestAccountingParamsBy string
 
 // GetActivityParams defines parameters for GetActivity.
 type GetActivityParams struct {
@@ -3942,11 +4182,47 @@ type ListQuarantineParams struct {
 	// TenantID The tenant to read. Required for roles with several tenants, 400 for the others.
 	TenantID *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 
+	// State open: not replayed yet; replayed: read again since; default: all.
+	State *ListQuarantineParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Pattern The pattern of a group.
+	Pattern *LinePattern `form:"pattern,omitempty" json:"pattern,omitempty"`
+
+	// Source The log source.
+	Source *LineSource `form:"source,omitempty" json:"source,omitempty"`
+
 	// After The cursor `next` of the page before.
 	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// Limit Items per page, at most 500.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListQuarantineParamsState defines parameters for ListQuarantine.
+type ListQuarantineParamsState string
+
+// ListQuarantineGroupsParams defines parameters for ListQuarantineGroups.
+type ListQuarantineGroupsParams struct {
+	// TenantID The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantID *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// State open: not replayed yet; replayed: read again since; default: all.
+	State *ListQuarantineGroupsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Source The log source.
+	Source *LineSource `form:"source,omitempty" json:"source,omitempty"`
+
+	// Limit Items per page, at most 500.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListQuarantineGroupsParamsState defines parameters for ListQuarantineGroups.
+type ListQuarantineGroupsParamsState string
+
+// GetQuarantinedLineParams defines parameters for GetQuarantinedLine.
+type GetQuarantinedLineParams struct {
+	// TenantID The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantID *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
 // ListSearchesParams defines parameters for ListSearches.
@@ -4436,6 +4712,9 @@ type DeleteKeyJSONRequestBody = TenantRef
 // RotateKeyJSONRequestBody defines body for RotateKey for application/json ContentType.
 type RotateKeyJSONRequestBody = KeyRotate
 
+// ReplayQuarantineJSONRequestBody defines body for ReplayQuarantine for application/json ContentType.
+type ReplayQuarantineJSONRequestBody = ReplayRequest
+
 // CreateSearchJSONRequestBody defines body for CreateSearch for application/json ContentType.
 type CreateSearchJSONRequestBody = SearchCreate
 
@@ -4610,7 +4889,7 @@ type ClientInterface interface {
 
 	// GetIngestAccounting What came in and what became of it, by source
 	//
-	// The range is of the time of ingestion; without one, everything still kept.
+	// The range is of the time of ingestion; without one, everything still kept. With by=hour each source's hours come too. What waits in the log (in_flight) is counted for the whole tenant whatever the range.
 	//
 	// Corresponds with GET /api/v1/accounting/ingest (the `GetIngestAccounting` operationId).
 	GetIngestAccounting(ctx context.Context, params *GetIngestAccountingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5039,6 +5318,34 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/quarantine (the `ListQuarantine` operationId).
 	ListQuarantine(ctx context.Context, params *ListQuarantineParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListQuarantineGroups Quarantined lines grouped by reason and source, the largest group first
+	//
+	// Corresponds with GET /api/v1/quarantine/groups (the `ListQuarantineGroups` operationId).
+	ListQuarantineGroups(ctx context.Context, params *ListQuarantineGroupsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplayQuarantineWithBody Read quarantined lines again
+	//
+	// Reads a selection again, by the format or the mapping given, and sends what comes out the way of all events. The ids of the events are those the lines would have got at first, so that neither a second replay nor a later push of the same file stores anything twice. A line that still cannot be read stays as it is. One call takes the oldest 500 at most; more says that others wait.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/quarantine/replay (the `ReplayQuarantine` operationId).
+	ReplayQuarantineWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplayQuarantine Read quarantined lines again
+	//
+	// Reads a selection again, by the format or the mapping given, and sends what comes out the way of all events. The ids of the events are those the lines would have got at first, so that neither a second replay nor a later push of the same file stores anything twice. A line that still cannot be read stays as it is. One call takes the oldest 500 at most; more says that others wait.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/quarantine/replay (the `ReplayQuarantine` operationId).
+	ReplayQuarantine(ctx context.Context, body ReplayQuarantineJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetQuarantinedLine One quarantined line, and what became of it
+	//
+	// Corresponds with GET /api/v1/quarantine/{id} (the `GetQuarantinedLine` operationId).
+	GetQuarantinedLine(ctx context.Context, id string, params *GetQuarantinedLineParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSearches Saved searches, by name
 	//
@@ -5709,7 +6016,7 @@ func (c *Client) GetFindingsAccounting(ctx context.Context, params *GetFindingsA
 
 // GetIngestAccounting What came in and what became of it, by source
 //
-// The range is of the time of ingestion; without one, everything still kept.
+// The range is of the time of ingestion; without one, everything still kept. With by=hour each source's hours come too. What waits in the log (in_flight) is counted for the whole tenant whatever the range.
 //
 // Corresponds with GET /api/v1/accounting/ingest (the `GetIngestAccounting` operationId).
 func (c *Client) GetIngestAccounting(ctx context.Context, params *GetIngestAccountingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6699,6 +7006,74 @@ func (c *Client) GetOverview(ctx context.Context, params *GetOverviewParams, req
 // Corresponds with GET /api/v1/quarantine (the `ListQuarantine` operationId).
 func (c *Client) ListQuarantine(ctx context.Context, params *ListQuarantineParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListQuarantineRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListQuarantineGroups Quarantined lines grouped by reason and source, the largest group first
+//
+// Corresponds with GET /api/v1/quarantine/groups (the `ListQuarantineGroups` operationId).
+func (c *Client) ListQuarantineGroups(ctx context.Context, params *ListQuarantineGroupsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListQuarantineGroupsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplayQuarantineWithBody Read quarantined lines again
+//
+// Reads a selection again, by the format or the mapping given, and sends what comes out the way of all events. The ids of the events are those the lines would have got at first, so that neither a second replay nor a later push of the same file stores anything twice. A line that still cannot be read stays as it is. One call takes the oldest 500 at most; more says that others wait.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/quarantine/replay (the `ReplayQuarantine` operationId).
+func (c *Client) ReplayQuarantineWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplayQuarantineRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplayQuarantine Read quarantined lines again
+//
+// Reads a selection again, by the format or the mapping given, and sends what comes out the way of all events. The ids of the events are those the lines would have got at first, so that neither a second replay nor a later push of the same file stores anything twice. A line that still cannot be read stays as it is. One call takes the oldest 500 at most; more says that others wait.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/quarantine/replay (the `ReplayQuarantine` operationId).
+func (c *Client) ReplayQuarantine(ctx context.Context, body ReplayQuarantineJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplayQuarantineRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetQuarantinedLine One quarantined line, and what became of it
+//
+// Corresponds with GET /api/v1/quarantine/{id} (the `GetQuarantinedLine` operationId).
+func (c *Client) GetQuarantinedLine(ctx context.Context, id string, params *GetQuarantinedLineParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetQuarantinedLineRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8363,6 +8738,18 @@ func NewGetIngestAccountingRequest(server string, params *GetIngestAccountingPar
 		if params.To != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.By != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "by", *params.By, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -11832,6 +12219,42 @@ func NewListQuarantineRequest(server string, params *ListQuarantineParams) (*htt
 
 		}
 
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Pattern != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pattern", *params.Pattern, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Source != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", *params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.After != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -11847,6 +12270,197 @@ func NewListQuarantineRequest(server string, params *ListQuarantineParams) (*htt
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListQuarantineGroupsRequest constructs an http.Request for the ListQuarantineGroups method
+func NewListQuarantineGroupsRequest(server string, params *ListQuarantineGroupsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/quarantine/groups")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Source != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", *params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReplayQuarantineRequest calls the generic ReplayQuarantine builder with application/json body
+func NewReplayQuarantineRequest(server string, body ReplayQuarantineJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplayQuarantineRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReplayQuarantineRequestWithBody constructs an http.Request for the ReplayQuarantine method, with any body, and a specified content type
+func NewReplayQuarantineRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/quarantine/replay")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetQuarantinedLineRequest constructs an http.Request for the GetQuarantinedLine method
+func NewGetQuarantinedLineRequest(server string, id string, params *GetQuarantinedLineParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/quarantine/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TenantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant_id", *params.TenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -15597,7 +16211,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetIngestAccountingWithResponse What came in and what became of it, by source
 	//
-	// The range is of the time of ingestion; without one, everything still kept.
+	// The range is of the time of ingestion; without one, everything still kept. With by=hour each source's hours come too. What waits in the log (in_flight) is counted for the whole tenant whatever the range.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -16092,6 +16706,38 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/quarantine (the `ListQuarantine` operationId).
 	ListQuarantineWithResponse(ctx context.Context, params *ListQuarantineParams, reqEditors ...RequestEditorFn) (*ListQuarantineResponse, error)
+
+	// ListQuarantineGroupsWithResponse Quarantined lines grouped by reason and source, the largest group first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/quarantine/groups (the `ListQuarantineGroups` operationId).
+	ListQuarantineGroupsWithResponse(ctx context.Context, params *ListQuarantineGroupsParams, reqEditors ...RequestEditorFn) (*ListQuarantineGroupsResponse, error)
+
+	// ReplayQuarantineWithBodyWithResponse Read quarantined lines again
+	//
+	// Reads a selection again, by the format or the mapping given, and sends what comes out the way of all events. The ids of the events are those the lines would have got at first, so that neither a second replay nor a later push of the same file stores anything twice. A line that still cannot be read stays as it is. One call takes the oldest 500 at most; more says that others wait.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/quarantine/replay (the `ReplayQuarantine` operationId).
+	ReplayQuarantineWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplayQuarantineResponse, error)
+
+	// ReplayQuarantineWithResponse Read quarantined lines again
+	//
+	// Reads a selection again, by the format or the mapping given, and sends what comes out the way of all events. The ids of the events are those the lines would have got at first, so that neither a second replay nor a later push of the same file stores anything twice. A line that still cannot be read stays as it is. One call takes the oldest 500 at most; more says that others wait.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/quarantine/replay (the `ReplayQuarantine` operationId).
+	ReplayQuarantineWithResponse(ctx context.Context, body ReplayQuarantineJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplayQuarantineResponse, error)
+
+	// GetQuarantinedLineWithResponse One quarantined line, and what became of it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/quarantine/{id} (the `GetQuarantinedLine` operationId).
+	GetQuarantinedLineWithResponse(ctx context.Context, id string, params *GetQuarantinedLineParams, reqEditors ...RequestEditorFn) (*GetQuarantinedLineResponse, error)
 
 	// ListSearchesWithResponse Saved searches, by name
 	//
@@ -20327,6 +20973,234 @@ func (r ListQuarantineResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListQuarantineResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListQuarantineGroupsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QuarantineGroups
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListQuarantineGroupsResponse) GetJSON200() *QuarantineGroups {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListQuarantineGroupsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListQuarantineGroupsResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListQuarantineGroupsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListQuarantineGroupsResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListQuarantineGroupsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListQuarantineGroupsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListQuarantineGroupsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListQuarantineGroupsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListQuarantineGroupsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReplayQuarantineResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReplayResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplayQuarantineResponse) GetJSON200() *ReplayResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReplayQuarantineResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReplayQuarantineResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReplayQuarantineResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReplayQuarantineResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplayQuarantineResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplayQuarantineResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplayQuarantineResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplayQuarantineResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplayQuarantineResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetQuarantinedLineResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QuarantinedLine
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetQuarantinedLineResponse) GetJSON200() *QuarantinedLine {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetQuarantinedLineResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetQuarantinedLineResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetQuarantinedLineResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetQuarantinedLineResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetQuarantinedLineResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetQuarantinedLineResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetQuarantinedLineResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetQuarantinedLineResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetQuarantinedLineResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -24597,7 +25471,7 @@ func (c *ClientWithResponses) GetFindingsAccountingWithResponse(ctx context.Cont
 
 // GetIngestAccountingWithResponse What came in and what became of it, by source
 //
-// The range is of the time of ingestion; without one, everything still kept.
+// The range is of the time of ingestion; without one, everything still kept. With by=hour each source's hours come too. What waits in the log (in_flight) is counted for the whole tenant whatever the range.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -25433,6 +26307,62 @@ func (c *ClientWithResponses) ListQuarantineWithResponse(ctx context.Context, pa
 		return nil, err
 	}
 	return ParseListQuarantineResponse(rsp)
+}
+
+// ListQuarantineGroupsWithResponse Quarantined lines grouped by reason and source, the largest group first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/quarantine/groups (the `ListQuarantineGroups` operationId).
+func (c *ClientWithResponses) ListQuarantineGroupsWithResponse(ctx context.Context, params *ListQuarantineGroupsParams, reqEditors ...RequestEditorFn) (*ListQuarantineGroupsResponse, error) {
+	rsp, err := c.ListQuarantineGroups(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListQuarantineGroupsResponse(rsp)
+}
+
+// ReplayQuarantineWithBodyWithResponse Read quarantined lines again
+//
+// Reads a selection again, by the format or the mapping given, and sends what comes out the way of all events. The ids of the events are those the lines would have got at first, so that neither a second replay nor a later push of the same file stores anything twice. A line that still cannot be read stays as it is. One call takes the oldest 500 at most; more says that others wait.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/quarantine/replay (the `ReplayQuarantine` operationId).
+func (c *ClientWithResponses) ReplayQuarantineWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplayQuarantineResponse, error) {
+	rsp, err := c.ReplayQuarantineWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplayQuarantineResponse(rsp)
+}
+
+// ReplayQuarantineWithResponse Read quarantined lines again
+//
+// Reads a selection again, by the format or the mapping given, and sends what comes out the way of all events. The ids of the events are those the lines would have got at first, so that neither a second replay nor a later push of the same file stores anything twice. A line that still cannot be read stays as it is. One call takes the oldest 500 at most; more says that others wait.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/quarantine/replay (the `ReplayQuarantine` operationId).
+func (c *ClientWithResponses) ReplayQuarantineWithResponse(ctx context.Context, body ReplayQuarantineJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplayQuarantineResponse, error) {
+	rsp, err := c.ReplayQuarantine(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplayQuarantineResponse(rsp)
+}
+
+// GetQuarantinedLineWithResponse One quarantined line, and what became of it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/quarantine/{id} (the `GetQuarantinedLine` operationId).
+func (c *ClientWithResponses) GetQuarantinedLineWithResponse(ctx context.Context, id string, params *GetQuarantinedLineParams, reqEditors ...RequestEditorFn) (*GetQuarantinedLineResponse, error) {
+	rsp, err := c.GetQuarantinedLine(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetQuarantinedLineResponse(rsp)
 }
 
 // ListSearchesWithResponse Saved searches, by name
@@ -29503,6 +30433,189 @@ func ParseListQuarantineResponse(rsp *http.Response) (*ListQuarantineResponse, e
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest QuarantinePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListQuarantineGroupsResponse parses an HTTP response from a ListQuarantineGroupsWithResponse call
+func ParseListQuarantineGroupsResponse(rsp *http.Response) (*ListQuarantineGroupsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListQuarantineGroupsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QuarantineGroups
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReplayQuarantineResponse parses an HTTP response from a ReplayQuarantineWithResponse call
+func ParseReplayQuarantineResponse(rsp *http.Response) (*ReplayQuarantineResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplayQuarantineResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReplayResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetQuarantinedLineResponse parses an HTTP response from a GetQuarantinedLineWithResponse call
+func ParseGetQuarantinedLineResponse(rsp *http.Response) (*GetQuarantinedLineResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetQuarantinedLineResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QuarantinedLine
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -81,6 +81,9 @@ type Options struct {
 	// DurableIn is what an acknowledgement means, for the answer's
 	// "durable_in": "kafka" (the default) or "buffer".
 	DurableIn string
+	// Refused, when set, is told of each request of a known key that was
+	// refused, with how many of its lines were read and not made durable.
+	Refused func(t tenant.ID, source string, lines uint64)
 	// Mappings, when set, gives the described formats of a tenant's log source.
 	Mappings func(t tenant.ID, source string) []*mapping.Mapping
 }

@@ -30,6 +30,7 @@ type Handler struct {
 	now       func() time.Time
 	durableIn string
 	mappings  func(tenant.ID, string) []*mapping.Mapping
+	tallied   func(tenant.ID, string, uint64)
 	gate      gate
 	quota     quota
 	tenants   quota // events, each tenant at its own rate
@@ -50,7 +51,10 @@ func New(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("httppush: register metrics: %w", err)
 	}
-	h := &Handler{c: c, keys: o.Keys, sink: o.Sink, log: o.Logger, m: m, now: o.Now, durableIn: o.DurableIn, mappings: o.Mappings}
+	h := &Handler{c: c, keys: o.Keys, sink: o.Sink, log: o.Logger, m: m, now: o.Now, durableIn: o.DurableIn, mappings: o.Mappings, tallied: o.Refused}
+	if h.tallied == nil {
+		h.tallied = func(tenant.ID, string, uint64) {}
+	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
@@ -146,6 +150,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (code int) {
 	}
 	defer h.gate.leaveKey(key.ID)
 	if code := h.allow(w, key); code != 0 {
+		h.tallied(key.Tenant, key.Name, 0)
 		return code
 	}
 	p, code := h.params(w, r, key)
@@ -325,6 +330,7 @@ func (h *Handler) acknowledge(w http.ResponseWriter, res *collector.Result) int 
 // refuse answers a request that could not be taken to its end.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, in *wire, err error, res *collector.Result, key collector.IngestKey) int {
 	var timeout net.Error
+	h.tallied(key.Tenant, key.Name, res.Accepted+res.Quarantined-min(res.Durable+res.DurableQuarantined, res.Accepted+res.Quarantined))
 	switch {
 	case errors.Is(err, errTooLarge):
 		return h.tooLarge(w, res)

@@ -44,6 +44,9 @@ type Options struct {
 	// At, when set, turns an offset within this piece into the one in the whole,
 	// for pieces that are put together anew each time.
 	At func(offset uint64) uint64
+	// FirstOrdinal is how often the lines of the stream came before it, where
+	// generated ids count: for a line taken out of its file.
+	FirstOrdinal uint64
 	// Mappings are formats described by the tenant or operator. Those that can
 	// recognise their records come before the table's; Format may name one as
 	// "mapping:NAME".
@@ -280,6 +283,7 @@ func (s *stream) emit(e *event.Event) {
 		ordinal := s.nth
 		if s.nth++; s.o.Place == "" {
 			ordinal, _ = s.ordinals.next(binary.LittleEndian.Uint64(s.digest[:]))
+			ordinal += s.o.FirstOrdinal
 		}
 		e.ID = s.digest.ID(ordinal)
 		e.Flags |= event.FlagGeneratedID
@@ -312,7 +316,7 @@ func (s *stream) setAside(c *chunk, reason string) error {
 	if source == "" {
 		source = s.o.DefaultSource
 	}
-	digest := event.LineDigest("quarantine\x00"+source+"\x00"+reason+s.place(c.offset), string(c.data))
+	digest := quarantineDigest(source, reason, s.place(c.offset), c.data)
 	ordinal, _ := s.bad.next(binary.LittleEndian.Uint64(digest[:]))
 	q := event.Quarantined{
 		Tenant: s.o.Tenant, ID: digest.ID(ordinal), Source: source, Reason: reason,
@@ -334,4 +338,14 @@ func (s *stream) setAside(c *chunk, reason string) error {
 		return s.h.Quarantined(&q)
 	}
 	return nil
+}
+
+// QuarantineDigest is what the ids of quarantined lines are made of that were
+// told apart by their ordinal alone.
+func QuarantineDigest(source, reason string, raw []byte) event.Digest {
+	return quarantineDigest(source, reason, "", raw)
+}
+
+func quarantineDigest(source, reason, place string, raw []byte) event.Digest {
+	return event.LineDigest("quarantine\x00"+source+"\x00"+reason+place, string(raw))
 }

@@ -41,26 +41,27 @@ type Permission string
 
 // The permissions.
 const (
-	EventsPush     Permission = "events:push"
-	EventsRead     Permission = "events:read"   // audit search, facets, histogram, an alert's events
-	EventsExport   Permission = "events:export" // bulk download
-	QuarantineRead Permission = "quarantine:read"
-	AlertsRead     Permission = "alerts:read"
-	AlertsTriage   Permission = "alerts:triage"
-	AlertsTune     Permission = "alerts:tune" // suppressions, targets, sensitivity: what becomes an alert at all
-	AccountingRead Permission = "accounting:read"
-	AuditRead      Permission = "audit:read" // the trail of what people and keys did
-	WebhooksRead   Permission = "webhooks:read"
-	WebhooksManage Permission = "webhooks:manage"
-	KeysRead       Permission = "keys:read"
-	KeysManage     Permission = "keys:manage"
-	UsersRead      Permission = "users:read"
-	UsersManage    Permission = "users:manage"
-	TenantsRead    Permission = "tenants:read"
-	TenantsManage  Permission = "tenants:manage"  // create, rename, suspend, delete, and what the operator decides of a tenant's settings
-	SettingsManage Permission = "settings:manage" // a tenant's own settings: budget, time zone, calendar, networks
-	TenantsViewAs  Permission = "tenants:view_as" // step into a tenant, with a reason that the tenant reads
-	PlatformManage Permission = "platform:manage"
+	EventsPush       Permission = "events:push"
+	EventsRead       Permission = "events:read"   // audit search, facets, histogram, an alert's events
+	EventsExport     Permission = "events:export" // bulk download
+	QuarantineRead   Permission = "quarantine:read"
+	QuarantineReplay Permission = "quarantine:replay" // read lines again, by another format or mapping
+	AlertsRead       Permission = "alerts:read"
+	AlertsTriage     Permission = "alerts:triage"
+	AlertsTune       Permission = "alerts:tune" // suppressions, targets, sensitivity: what becomes an alert at all
+	AccountingRead   Permission = "accounting:read"
+	AuditRead        Permission = "audit:read" // the trail of what people and keys did
+	WebhooksRead     Permission = "webhooks:read"
+	WebhooksManage   Permission = "webhooks:manage"
+	KeysRead         Permission = "keys:read"
+	KeysManage       Permission = "keys:manage"
+	UsersRead        Permission = "users:read"
+	UsersManage      Permission = "users:manage"
+	TenantsRead      Permission = "tenants:read"
+	TenantsManage    Permission = "tenants:manage"  // create, rename, suspend, delete, and what the operator decides of a tenant's settings
+	SettingsManage   Permission = "settings:manage" // a tenant's own settings: budget, time zone, calendar, networks
+	TenantsViewAs    Permission = "tenants:view_as" // step into a tenant, with a reason that the tenant reads
+	PlatformManage   Permission = "platform:manage"
 )
 
 // Row is one role of the table.
@@ -73,16 +74,16 @@ type Row struct {
 // table is who may do what.
 var table = []Row{
 	{PlatformAdmin, EveryTenant, []Permission{
-		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
+		EventsRead, EventsExport, QuarantineRead, QuarantineReplay, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
 		WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage,
 		TenantsRead, TenantsManage, SettingsManage, TenantsViewAs, PlatformManage}},
 	{SOCAnalyst, GrantedTenants, []Permission{
-		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead,
+		EventsRead, EventsExport, QuarantineRead, QuarantineReplay, AlertsRead, AlertsTriage, AlertsTune, AccountingRead,
 		WebhooksRead, TenantsRead, TenantsViewAs}},
 	{SOCReader, GrantedTenants, []Permission{
 		EventsRead, AlertsRead, AccountingRead, TenantsRead}},
 	{TenantAdmin, OwnTenant, []Permission{
-		EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
+		EventsRead, EventsExport, QuarantineRead, QuarantineReplay, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
 		WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage, TenantsRead, SettingsManage}},
 	{TenantAuditor, OwnTenant, []Permission{
 		EventsRead, EventsExport, QuarantineRead, AlertsRead, AccountingRead, AuditRead, TenantsRead}},

@@ -7,7 +7,7 @@ import (
 )
 
 // every permission, by hand: a permission that no role holds is a mistake.
-var every = []Permission{EventsPush, EventsRead, EventsExport, QuarantineRead, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
+var every = []Permission{EventsPush, EventsRead, EventsExport, QuarantineRead, QuarantineReplay, AlertsRead, AlertsTriage, AlertsTune, AccountingRead, AuditRead,
 	WebhooksRead, WebhooksManage, KeysRead, KeysManage, UsersRead, UsersManage, TenantsRead, TenantsManage, SettingsManage, TenantsViewAs, PlatformManage}
 
 func TestTable(t *testing.T) {

@@ -43,3 +43,14 @@ func (d Digest) ID(ordinal uint64) string {
 func GenerateID(format, raw string, ordinal uint64) string {
 	return LineDigest(format, raw).ID(ordinal)
 }
+
+// OrdinalOf is the ordinal below most for which d gives id; ok is false when
+// none does.
+func OrdinalOf(d Digest, id string, most uint64) (ordinal uint64, ok bool) {
+	for n := range most {
+		if d.ID(n) == id {
+			return n, true
+		}
+	}
+	return 0, false
+}

@@ -52,18 +52,26 @@ type AccountingRequest struct {
 }
 
 // Account is one hour of one source. What was received of it through the log
-// is Stored + Duplicates + Quarantined (+ QuarantinedAgain).
+// is Stored + Duplicates + Quarantined + QuarantinedAgain; what was refused
+// never reached the log. Stored is Live + Expired + Erased.
 type Account struct {
 	Hour             time.Time // start of the hour of arrival, UTC
 	Source           string
-	Stored           uint64 // events
-	Occurrences      uint64 // their counts: a line that says it was repeated N times counts N
+	Stored           uint64 // events that were ever stored
+	Live             uint64 // events that are still there
+	Occurrences      uint64 // of them, by their counts: a line that says it was repeated N times counts N
 	Duplicates       uint64 // events dropped by their id
-	Quarantined      uint64 // lines
+	Quarantined      uint64 // lines, replayed ones too
 	QuarantinedAgain uint64 // lines dropped by their id
 	// Of Stored, events that are no longer there: Stored = live + Expired +
 	// Erased. Occurrences and Quarantined count what is gone as well.
 	Expired, Erased uint64
+	// Missing are events that were there at the end of an hour, are not, and
+	// whose removal nobody noted.
+	Missing         uint64
+	Replayed        uint64 // of the quarantined lines: read again since, their events count as received anew
+	Refused         uint64 // lines a collector read and refused
+	RefusedRequests uint64
 }
 
 // Accounting adds up what the store took from a tenant's sources, by hour of
@@ -90,25 +98,30 @@ func (s *Store) Accounting(ctx context.Context, t tenant.ID, req AccountingReque
 	if !req.To.IsZero() {
 		r.bind("to", strconv.FormatInt(clampNano(req.To), 10))
 	}
-	sql := `SELECT h, src, sum(stored), sum(occurrences), sum(dup), sum(quar), sum(again), sum(expired), sum(erased) FROM (
-		SELECT toUnixTimestamp(toStartOfHour(ingested_at)) AS h, toString(source) AS src, count() AS stored, sum(count) AS occurrences, toUInt64(0) AS dup, toUInt64(0) AS quar, toUInt64(0) AS again, toUInt64(0) AS expired, toUInt64(0) AS erased
-			FROM events WHERE ` + within("ingested_at") + ` GROUP BY h, src
-		UNION ALL SELECT toUnixTimestamp(toStartOfHour(received_at)), toString(source), 0, 0, 0, count(), 0, 0, 0
-			FROM quarantine WHERE ` + within("received_at") + ` GROUP BY 1, 2
-		UNION ALL SELECT toUnixTimestamp(hour), toString(source), 0, 0, sumIf(n, kind = 'events'), 0, sumIf(n, kind = 'quarantine'), 0, 0
+	sql := `SELECT h, src, sum(live), sum(seal), sum(occurrences), sum(dup), sum(quar), sum(again), sum(expired), sum(erased), sum(rep), sum(ref), sum(reqs) FROM (
+		SELECT toUnixTimestamp(toStartOfHour(ingested_at)) AS h, toString(source) AS src, count() AS live, toUInt64(0) AS seal, sum(count) AS occurrences, toUInt64(0) AS dup, toUInt64(0) AS quar,
+			toUInt64(0) AS again, toUInt64(0) AS expired, toUInt64(0) AS erased, toUInt64(0) AS rep, toUInt64(0) AS ref, toUInt64(0) AS reqs FROM events WHERE ` + within("ingested_at") + ` GROUP BY h, src
+		UNION ALL SELECT toUnixTimestamp(hour), toString(source), 0, n, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM sealed FINAL WHERE ` + within("hour") + `
+		UNION ALL SELECT toUnixTimestamp(toStartOfHour(received_at)), toString(source), 0, 0, 0, 0, count(), 0, 0, 0,
+			countIf(id IN (SELECT id FROM quarantine_outcomes WHERE ` + r.cond + `)), 0, 0 FROM quarantine WHERE ` + within("received_at") + ` GROUP BY 1, 2
+		UNION ALL SELECT toUnixTimestamp(hour), toString(source), 0, 0, 0, sumIf(n, kind = 'events'), 0, sumIf(n, kind = 'quarantine'), 0, 0, 0, 0, 0
 			FROM duplicates FINAL WHERE ` + within("hour") + ` GROUP BY 1, 2
-		UNION ALL SELECT toUnixTimestamp(hour), toString(source), sumIf(n, kind = 'events'), sumIf(occurrences, kind = 'events'), 0, sumIf(n, kind = 'quarantine'), 0,
-			sumIf(n, kind = 'events' AND cause = 'expired'), sumIf(n, kind = 'events' AND cause = 'erased')
+		UNION ALL SELECT toUnixTimestamp(hour), toString(source), 0, 0, sumIf(occurrences, kind = 'events'), 0, sumIf(n, kind = 'quarantine'), 0,
+			sumIf(n, kind = 'events' AND cause = 'expired'), sumIf(n, kind = 'events' AND cause = 'erased'), 0, 0, 0
 			FROM removals FINAL WHERE done = 1 AND ` + within("hour") + ` GROUP BY 1, 2
+		UNION ALL SELECT toUnixTimestamp(hour), toString(source), 0, 0, 0, 0, 0, 0, 0, 0, 0, sum(n), sum(requests) FROM refusals FINAL WHERE ` + within("hour") + ` GROUP BY 1, 2
 		) GROUP BY h, src ORDER BY h, src LIMIT 100000`
 	var out []Account
 	if err := r.each(sql, func(rs driver.Rows) error {
 		var a Account
 		var hour uint32
-		if err := rs.Scan(&hour, &a.Source, &a.Stored, &a.Occurrences, &a.Duplicates, &a.Quarantined, &a.QuarantinedAgain, &a.Expired, &a.Erased); err != nil {
+		var sealed uint64
+		if err := rs.Scan(&hour, &a.Source, &a.Live, &sealed, &a.Occurrences, &a.Duplicates, &a.Quarantined, &a.QuarantinedAgain, &a.Expired, &a.Erased, &a.Replayed, &a.Refused, &a.RefusedRequests); err != nil {
 			return err
 		}
 		a.Hour = time.Unix(int64(hour), 0).UTC()
+		a.Stored = a.Live + a.Expired + a.Erased
+		a.Missing = sealed - min(sealed, a.Stored)
 		out = append(out, a)
 		return nil
 	}); err != nil {
@@ -117,11 +130,44 @@ func (s *Store) Accounting(ctx context.Context, t tenant.ID, req AccountingReque
 	return out, nil
 }
 
+// Freshness is how far behind a tenant's stored events are; zero times without
+// any event.
+type Freshness struct {
+	Event   time.Time // the newest event's own time
+	Arrival time.Time // when the newest one arrived
+}
+
+// Freshness looks at a tenant's newest events.
+func (s *Store) Freshness(ctx context.Context, t tenant.ID) (f Freshness, err error) {
+	r, err := s.reading(ctx, t, "accounting")
+	if err != nil {
+		return f, err
+	}
+	defer r.end()
+	err = r.each(`SELECT toUnixTimestamp64Nano(max(time)), toUnixTimestamp64Nano(max(ingested_at)), count() FROM events WHERE `+r.cond+` AND source != '`+event.TrailSource+`'`, func(rs driver.Rows) error {
+		var at, in int64
+		var n uint64
+		if err := rs.Scan(&at, &in, &n); err != nil {
+			return err
+		}
+		if n > 0 {
+			f.Event, f.Arrival = time.Unix(0, at).UTC(), time.Unix(0, in).UTC()
+		}
+		return nil
+	})
+	if err != nil {
+		return f, fmt.Errorf("freshness: %w", err)
+	}
+	return f, nil
+}
+
 // QuarantineRequest says which of a tenant's quarantined lines to read, newest
 // first.
 type QuarantineRequest struct {
 	From, To time.Time // of arrival; zero: open
 	Source   string    // empty: all
+	Pattern  string    // of a QuarantineGroup; empty: all
+	State    LineState
 	Limit    int       // 1 to MaxLimit; 0: 100
 	After    *Position // continue behind this line; its time is ReceivedAt
 }
@@ -139,19 +185,7 @@ func (s *Store) Quarantine(ctx context.Context, t tenant.ID, req QuarantineReque
 		return QuarantinePage{}, err
 	}
 	defer r.end()
-	where := r.cond
-	if !req.From.IsZero() {
-		r.bind("from", strconv.FormatInt(clampNano(req.From), 10))
-		where += " AND received_at >= fromUnixTimestamp64Nano({from:Int64})"
-	}
-	if !req.To.IsZero() {
-		r.bind("to", strconv.FormatInt(clampNano(req.To), 10))
-		where += " AND received_at < fromUnixTimestamp64Nano({to:Int64})"
-	}
-	if req.Source != "" {
-		r.bind("source", req.Source)
-		where += " AND source = {source:String}"
-	}
+	where := r.scope(QuarantineScope{From: req.From, To: req.To, Source: req.Source, Pattern: req.Pattern, State: req.State})
 	if req.After != nil {
 		r.bind("at", strconv.FormatInt(req.After.Time, 10))
 		r.bind("after", req.After.ID)

@@ -12,7 +12,7 @@ import (
 )
 
 // guardedTables are all tables that a tenant's read may touch.
-var guardedTables = []string{"events", "quarantine", "duplicates", "removals"}
+var guardedTables = []string{"events", "quarantine", "duplicates", "removals", "quarantine_outcomes", "sealed", "refusals"}
 
 // exportTimeout is for one chunk of an export.
 const exportTimeout = 10 * time.Minute

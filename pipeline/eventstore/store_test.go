@@ -322,7 +322,7 @@ func TestQuarantineAndAccounting(t *testing.T) {
 	}
 	acc, err := s.Accounting(t.Context(), acme, eventstore.AccountingRequest{From: noon, To: noon.Add(3 * time.Hour)})
 	must(t, err)
-	want := []eventstore.Account{{Hour: noon.Add(time.Hour), Source: "web", Stored: 5, Occurrences: 15, Duplicates: 7, Quarantined: 3}}
+	want := []eventstore.Account{{Hour: noon.Add(time.Hour), Source: "web", Stored: 5, Live: 5, Occurrences: 15, Duplicates: 7, Quarantined: 3}}
 	if d := cmp.Diff(want, acc); d != "" {
 		t.Error(d)
 	}

@@ -779,6 +779,42 @@ func (e WebhookPatchStatus) Valid() bool {
 	}
 }
 
+// Defines values for LineState.
+const (
+	LineStateOpen     LineState = "open"
+	LineStateReplayed LineState = "replayed"
+)
+
+// Valid indicates whether the value is a known member of the LineState enum.
+func (e LineState) Valid() bool {
+	switch e {
+	case LineStateOpen:
+		return true
+	case LineStateReplayed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetIngestAccountingParamsBy.
+const (
+	GetIngestAccountingParamsByHour   GetIngestAccountingParamsBy = "hour"
+	GetIngestAccountingParamsBySource GetIngestAccountingParamsBy = "source"
+)
+
+// Valid indicates whether the value is a known member of the GetIngestAccountingParamsBy enum.
+func (e GetIngestAccountingParamsBy) Valid() bool {
+	switch e {
+	case GetIngestAccountingParamsByHour:
+		return true
+	case GetIngestAccountingParamsBySource:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SearchEventsParamsOrder.
 const (
 	Asc  SearchEventsParamsOrder = "asc"
@@ -974,6 +1010,42 @@ func (e GetEntityParamsType) Valid() bool {
 	case GetEntityParamsTypeTenant:
 		return true
 	case GetEntityParamsTypeUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListQuarantineParamsState.
+const (
+	ListQuarantineParamsStateOpen     ListQuarantineParamsState = "open"
+	ListQuarantineParamsStateReplayed ListQuarantineParamsState = "replayed"
+)
+
+// Valid indicates whether the value is a known member of the ListQuarantineParamsState enum.
+func (e ListQuarantineParamsState) Valid() bool {
+	switch e {
+	case ListQuarantineParamsStateOpen:
+		return true
+	case ListQuarantineParamsStateReplayed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListQuarantineGroupsParamsState.
+const (
+	ListQuarantineGroupsParamsStateOpen     ListQuarantineGroupsParamsState = "open"
+	ListQuarantineGroupsParamsStateReplayed ListQuarantineGroupsParamsState = "replayed"
+)
+
+// Valid indicates whether the value is a known member of the ListQuarantineGroupsParamsState enum.
+func (e ListQuarantineGroupsParamsState) Valid() bool {
+	switch e {
+	case ListQuarantineGroupsParamsStateOpen:
+		return true
+	case ListQuarantineGroupsParamsStateReplayed:
 		return true
 	default:
 		return false
@@ -1711,6 +1783,21 @@ type FindingsAccounting struct {
 	Total FindingCounts `json:"total"`
 }
 
+// Freshness How far behind what can be searched is.
+type Freshness struct {
+	// AgeSeconds Since the newest event.
+	AgeSeconds *float64 `json:"age_seconds"`
+
+	// LagSeconds For how long the oldest thing in flight has waited; 0: nothing waits.
+	LagSeconds float64 `json:"lag_seconds"`
+
+	// NewestArrival When the newest stored event arrived.
+	NewestArrival *time.Time `json:"newest_arrival"`
+
+	// NewestEvent The newest event's own time.
+	NewestEvent *time.Time `json:"newest_event"`
+}
+
 // HiddenAlert defines model for HiddenAlert.
 type HiddenAlert struct {
 	Count             int64     `json:"count"`
@@ -1751,29 +1838,73 @@ type Holiday struct {
 	Name *string `json:"name,omitempty"`
 }
 
+// HourCounts defines model for HourCounts.
+type HourCounts struct {
+	Duplicates int64 `json:"duplicates"`
+
+	// Gone Expired or erased.
+	Gone        int64     `json:"gone"`
+	Hour        time.Time `json:"hour"`
+	Live        int64     `json:"live"`
+	Quarantined int64     `json:"quarantined"`
+
+	// Received stored + duplicates + quarantined + refused; what is in flight has no hour yet.
+	Received int64  `json:"received"`
+	Refused  int64  `json:"refused"`
+	Replayed int64  `json:"replayed"`
+	Source   string `json:"source"`
+	Stored   int64  `json:"stored"`
+}
+
 // IngestAccounting defines model for IngestAccounting.
 type IngestAccounting struct {
 	// Duplicates Events and lines dropped because their id was there already.
 	Duplicates int64 `json:"duplicates"`
 
-	// Erased Stored events that were erased on demand.
+	// Erased Events that were removed before their retention was over.
 	Erased int64 `json:"erased"`
 
-	// Expired Stored events that retention has removed.
+	// Expired Events that were there until their retention was over.
 	Expired int64 `json:"expired"`
 
-	// Live Stored events that are there.
+	// Freshness How far behind what can be searched is.
+	Freshness Freshness `json:"freshness"`
+
+	// Hours With by=hour, oldest first.
+	Hours *[]HourCounts `json:"hours,omitempty"`
+
+	// InFlight Events and lines that are acknowledged and not yet stored.
+	InFlight int64 `json:"in_flight"`
+
+	// InFlightMore More waits than could be counted.
+	InFlightMore bool `json:"in_flight_more"`
+
+	// Live Events that are there.
 	Live int64 `json:"live"`
+
+	// Missing Events that were there at the end of an hour, are not, and whose removal nobody noted: 0 unless somebody deletes behind the program's back.
+	Missing int64 `json:"missing"`
 
 	// Occurrences What the stored events stand for: a line that says it was repeated N times counts N.
 	Occurrences int64 `json:"occurrences"`
 
 	// Quarantined Lines.
-	Quarantined int64          `json:"quarantined"`
-	Received    int64          `json:"received"`
-	Sources     []SourceCounts `json:"sources"`
+	Quarantined int64 `json:"quarantined"`
 
-	// Stored Events; stored = live + expired + erased, always.
+	// Received stored + duplicates + quarantined + refused + in_flight.
+	Received int64 `json:"received"`
+
+	// Refused Lines that were read and not acknowledged: their sender was told to send them again.
+	Refused int64 `json:"refused"`
+
+	// RefusedRequests Requests that were refused, whole or in part; the lines of those that were not read are nobody's to know.
+	RefusedRequests int64 `json:"refused_requests"`
+
+	// Replayed Of the quarantined lines: read again since. What they came out at was received anew.
+	Replayed int64          `json:"replayed"`
+	Sources  []SourceCounts `json:"sources"`
+
+	// Stored Events that were ever stored.
 	Stored int64 `json:"stored"`
 
 	// TenantId A tenant's immutable id.
@@ -2029,6 +2160,34 @@ type Provider struct {
 	Url string `json:"url"`
 }
 
+// QuarantineGroup defines model for QuarantineGroup.
+type QuarantineGroup struct {
+	// ExampleId The newest line.
+	ExampleId string `json:"example_id"`
+
+	// First When the first line came.
+	First time.Time `json:"first"`
+
+	// Format The format that was tried, empty if none was recognised.
+	Format string `json:"format"`
+
+	// Last When the last line came.
+	Last  time.Time `json:"last"`
+	Lines int64     `json:"lines"`
+
+	// Pattern The reason with N for numbers and "…" for quoted text: what the lines have in common.
+	Pattern string `json:"pattern"`
+
+	// Reason Its reason.
+	Reason string `json:"reason"`
+	Source string `json:"source"`
+}
+
+// QuarantineGroups defines model for QuarantineGroups.
+type QuarantineGroups struct {
+	Items []QuarantineGroup `json:"items"`
+}
+
 // QuarantinePage defines model for QuarantinePage.
 type QuarantinePage struct {
 	Items []QuarantinedLine `json:"items"`
@@ -2037,6 +2196,9 @@ type QuarantinePage struct {
 
 // QuarantinedLine defines model for QuarantinedLine.
 type QuarantinedLine struct {
+	// Events The events it came out at.
+	Events *int64 `json:"events,omitempty"`
+
 	// Format The format that was tried, empty if none was recognised.
 	Format string `json:"format"`
 	Id     string `json:"id"`
@@ -2052,7 +2214,10 @@ type QuarantinedLine struct {
 	RawBase64  *[]byte   `json:"raw_base64,omitempty"`
 	Reason     string    `json:"reason"`
 	ReceivedAt time.Time `json:"received_at"`
-	Source     string    `json:"source"`
+
+	// ReplayedAt When it was read again; absent: not yet. Only with a single line.
+	ReplayedAt *time.Time `json:"replayed_at,omitempty"`
+	Source     string     `json:"source"`
 
 	// TenantId A tenant's immutable id.
 	TenantId TenantSlug `json:"tenant_id"`
@@ -2142,6 +2307,58 @@ type ReplayDetector struct {
 	ReplayedPValue       float64 `json:"replayed_p_value"`
 	Same                 bool    `json:"same"`
 	Version              string  `json:"version"`
+}
+
+// ReplayError defines model for ReplayError.
+type ReplayError struct {
+	Id     string `json:"id"`
+	Reason string `json:"reason"`
+}
+
+// ReplayRequest defines model for ReplayRequest.
+type ReplayRequest struct {
+	// DryRun Only say what would come out: nothing is sent.
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// Format Format to read them by; default auto.
+	Format *string `json:"format,omitempty"`
+
+	// Ids Lines to read again, replayed ones too. Without ids: all that are open and match.
+	Ids *[]string `json:"ids,omitempty"`
+
+	// Mapping A mapping (YAML) to read them by; its name is the format unless one is given.
+	Mapping *string `json:"mapping,omitempty"`
+
+	// Pattern The pattern of a group.
+	Pattern *string `json:"pattern,omitempty"`
+	Source  *string `json:"source,omitempty"`
+
+	// TenantId A tenant's immutable id.
+	TenantId *TenantSlug `json:"tenant_id,omitempty"`
+	Tz       *string     `json:"tz,omitempty"`
+	Year     *int        `json:"year,omitempty"`
+}
+
+// ReplayResult defines model for ReplayResult.
+type ReplayResult struct {
+	// Errors The first 100.
+	Errors []ReplayError `json:"errors"`
+	Events int64         `json:"events"`
+
+	// Failed Lines that still cannot be read.
+	Failed int64 `json:"failed"`
+
+	// More Other lines of the selection wait.
+	More bool `json:"more"`
+
+	// Replayed Lines that came out as events.
+	Replayed int64 `json:"replayed"`
+
+	// Sample The first five events as they came out.
+	Sample []map[string]interface{} `json:"sample"`
+
+	// Selected Lines that were read again.
+	Selected int64 `json:"selected"`
 }
 
 // Role defines model for Role.
@@ -2368,10 +2585,18 @@ type SourceCounts struct {
 	// First The first hour of arrival.
 	First *time.Time `json:"first"`
 
+	// Gone Expired or erased.
+	Gone     int64 `json:"gone"`
+	InFlight int64 `json:"in_flight"`
+
 	// Last The last hour of arrival.
 	Last        *time.Time `json:"last"`
+	Live        int64      `json:"live"`
 	Occurrences int64      `json:"occurrences"`
 	Quarantined int64      `json:"quarantined"`
+	Received    int64      `json:"received"`
+	Refused     int64      `json:"refused"`
+	Replayed    int64      `json:"replayed"`
 	Source      string     `json:"source"`
 	Stored      int64      `json:"stored"`
 }
@@ -3080,6 +3305,15 @@ type IdempotencyKey = string
 // Limit defines model for Limit.
 type Limit = int
 
+// LinePattern defines model for LinePattern.
+type LinePattern = string
+
+// LineSource defines model for LineSource.
+type LineSource = string
+
+// LineState defines model for LineState.
+type LineState string
+
 // ObjectID defines model for ObjectID.
 type ObjectID = string
 
@@ -3123,7 +3357,13 @@ type GetIngestAccountingParams struct {
 
 	// To Events before this time.
 	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// By hour adds the counts of each hour and source, at most 10,000.
+	By *GetIngestAccountingParamsBy `form:"by,omitempty" json:"by,omitempty"`
 }
+
+// GetIngestAccountingParamsBy defines parameters for GetIngestAccounting.
+type GetIngestAccountingParamsBy string
 
 // GetActivityParams defines parameters for GetActivity.
 type GetActivityParams struct {
@@ -3664,11 +3904,47 @@ type ListQuarantineParams struct {
 	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
 	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 
+	// State open: not replayed yet; replayed: read again since; default: all.
+	State *ListQuarantineParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Pattern The pattern of a group.
+	Pattern *LinePattern `form:"pattern,omitempty" json:"pattern,omitempty"`
+
+	// Source The log source.
+	Source *LineSource `form:"source,omitempty" json:"source,omitempty"`
+
 	// After The cursor `next` of the page before.
 	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// Limit Items per page, at most 500.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListQuarantineParamsState defines parameters for ListQuarantine.
+type ListQuarantineParamsState string
+
+// ListQuarantineGroupsParams defines parameters for ListQuarantineGroups.
+type ListQuarantineGroupsParams struct {
+	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+
+	// State open: not replayed yet; replayed: read again since; default: all.
+	State *ListQuarantineGroupsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Source The log source.
+	Source *LineSource `form:"source,omitempty" json:"source,omitempty"`
+
+	// Limit Items per page, at most 500.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListQuarantineGroupsParamsState defines parameters for ListQuarantineGroups.
+type ListQuarantineGroupsParamsState string
+
+// GetQuarantinedLineParams defines parameters for GetQuarantinedLine.
+type GetQuarantinedLineParams struct {
+	// TenantId The tenant to read. Required for roles with several tenants, 400 for the others.
+	TenantId *TenantIDOne `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
 }
 
 // ListSearchesParams defines parameters for ListSearches.
@@ -4158,6 +4434,9 @@ type DeleteKeyJSONRequestBody = TenantRef
 // RotateKeyJSONRequestBody defines body for RotateKey for application/json ContentType.
 type RotateKeyJSONRequestBody = KeyRotate
 
+// ReplayQuarantineJSONRequestBody defines body for ReplayQuarantine for application/json ContentType.
+type ReplayQuarantineJSONRequestBody = ReplayRequest
+
 // CreateSearchJSONRequestBody defines body for CreateSearch for application/json ContentType.
 type CreateSearchJSONRequestBody = SearchCreate
 
@@ -4391,6 +4670,15 @@ type ServerInterface interface {
 	// ListQuarantine Lines no parser could take, newest first
 	// (GET /api/v1/quarantine)
 	ListQuarantine(c *gin.Context, params ListQuarantineParams)
+	// ListQuarantineGroups Quarantined lines grouped by reason and source, the largest group first
+	// (GET /api/v1/quarantine/groups)
+	ListQuarantineGroups(c *gin.Context, params ListQuarantineGroupsParams)
+	// ReplayQuarantine Read quarantined lines again
+	// (POST /api/v1/quarantine/replay)
+	ReplayQuarantine(c *gin.Context)
+	// GetQuarantinedLine One quarantined line, and what became of it
+	// (GET /api/v1/quarantine/{id})
+	GetQuarantinedLine(c *gin.Context, id string, params GetQuarantinedLineParams)
 	// ListSearches Saved searches, by name
 	// (GET /api/v1/searches)
 	ListSearches(c *gin.Context, params ListSearchesParams)
@@ -4643,6 +4931,14 @@ func (siw *ServerInterfaceWrapper) GetIngestAccounting(c *gin.Context) {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "by", c.Request.URL.Query(), &params.By, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter by: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -6886,6 +7182,30 @@ func (siw *ServerInterfaceWrapper) ListQuarantine(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "pattern" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pattern", c.Request.URL.Query(), &params.Pattern, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pattern: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", c.Request.URL.Query(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter source: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	// ------------- Optional query parameter "after" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -6910,6 +7230,106 @@ func (siw *ServerInterfaceWrapper) ListQuarantine(c *gin.Context) {
 	}
 
 	siw.Handler.ListQuarantine(c, params)
+}
+
+// ListQuarantineGroups operation middleware
+func (siw *ServerInterfaceWrapper) ListQuarantineGroups(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListQuarantineGroupsParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", c.Request.URL.Query(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter source: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListQuarantineGroups(c, params)
+}
+
+// ReplayQuarantine operation middleware
+func (siw *ServerInterfaceWrapper) ReplayQuarantine(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReplayQuarantine(c)
+}
+
+// GetQuarantinedLine operation middleware
+func (siw *ServerInterfaceWrapper) GetQuarantinedLine(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetQuarantinedLineParams
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetQuarantinedLine(c, id, params)
 }
 
 // ListSearches operation middleware
@@ -9681,6 +10101,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/keys/:id/rotate", wrapper.RotateKey)
 	router.GET(options.BaseURL+"/api/v1/overview", wrapper.GetOverview)
 	router.GET(options.BaseURL+"/api/v1/quarantine", wrapper.ListQuarantine)
+	router.GET(options.BaseURL+"/api/v1/quarantine/:id", wrapper.GetQuarantinedLine)
+	router.GET(options.BaseURL+"/api/v1/quarantine/groups", wrapper.ListQuarantineGroups)
+	router.POST(options.BaseURL+"/api/v1/quarantine/replay", wrapper.ReplayQuarantine)
 	router.GET(options.BaseURL+"/api/v1/searches", wrapper.ListSearches)
 	router.POST(options.BaseURL+"/api/v1/searches", wrapper.CreateSearch)
 	router.DELETE(options.BaseURL+"/api/v1/searches/:id", wrapper.DeleteSearch)
@@ -10869,6 +11292,73 @@ type ListQuarantineResponseObject interface {
 type ListQuarantine200JSONResponse QuarantinePage
 
 func (response ListQuarantine200JSONResponse) VisitListQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQuarantineGroupsRequestObject struct {
+	Params ListQuarantineGroupsParams
+}
+
+type ListQuarantineGroupsResponseObject interface {
+	VisitListQuarantineGroupsResponse(w http.ResponseWriter) error
+}
+
+type ListQuarantineGroups200JSONResponse QuarantineGroups
+
+func (response ListQuarantineGroups200JSONResponse) VisitListQuarantineGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayQuarantineRequestObject struct {
+	Body *ReplayQuarantineJSONRequestBody
+}
+
+type ReplayQuarantineResponseObject interface {
+	VisitReplayQuarantineResponse(w http.ResponseWriter) error
+}
+
+type ReplayQuarantine200JSONResponse ReplayResult
+
+func (response ReplayQuarantine200JSONResponse) VisitReplayQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQuarantinedLineRequestObject struct {
+	Id     string `json:"id"`
+	Params GetQuarantinedLineParams
+}
+
+type GetQuarantinedLineResponseObject interface {
+	VisitGetQuarantinedLineResponse(w http.ResponseWriter) error
+}
+
+type GetQuarantinedLine200JSONResponse QuarantinedLine
+
+func (response GetQuarantinedLine200JSONResponse) VisitGetQuarantinedLineResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -12359,6 +12849,15 @@ type StrictServerInterface interface {
 	// ListQuarantine Lines no parser could take, newest first
 	// (GET /api/v1/quarantine)
 	ListQuarantine(ctx context.Context, request ListQuarantineRequestObject) (ListQuarantineResponseObject, error)
+	// ListQuarantineGroups Quarantined lines grouped by reason and source, the largest group first
+	// (GET /api/v1/quarantine/groups)
+	ListQuarantineGroups(ctx context.Context, request ListQuarantineGroupsRequestObject) (ListQuarantineGroupsResponseObject, error)
+	// ReplayQuarantine Read quarantined lines again
+	// (POST /api/v1/quarantine/replay)
+	ReplayQuarantine(ctx context.Context, request ReplayQuarantineRequestObject) (ReplayQuarantineResponseObject, error)
+	// GetQuarantinedLine One quarantined line, and what became of it
+	// (GET /api/v1/quarantine/{id})
+	GetQuarantinedLine(ctx context.Context, request GetQuarantinedLineRequestObject) (GetQuarantinedLineResponseObject, error)
 	// ListSearches Saved searches, by name
 	// (GET /api/v1/searches)
 	ListSearches(ctx context.Context, request ListSearchesRequestObject) (ListSearchesResponseObject, error)
@@ -14018,6 +14517,101 @@ func (sh *strictHandler) ListQuarantine(ctx *gin.Context, params ListQuarantineP
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListQuarantineResponseObject); ok {
 		if err := validResponse.VisitListQuarantineResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListQuarantineGroups operation middleware
+func (sh *strictHandler) ListQuarantineGroups(ctx *gin.Context, params ListQuarantineGroupsParams) {
+	var request ListQuarantineGroupsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListQuarantineGroups(ctx, request.(ListQuarantineGroupsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListQuarantineGroups")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListQuarantineGroupsResponseObject); ok {
+		if err := validResponse.VisitListQuarantineGroupsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReplayQuarantine operation middleware
+func (sh *strictHandler) ReplayQuarantine(ctx *gin.Context) {
+	var request ReplayQuarantineRequestObject
+
+	var body ReplayQuarantineJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplayQuarantine(ctx, request.(ReplayQuarantineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplayQuarantine")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReplayQuarantineResponseObject); ok {
+		if err := validResponse.VisitReplayQuarantineResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetQuarantinedLine operation middleware
+func (sh *strictHandler) GetQuarantinedLine(ctx *gin.Context, id string, params GetQuarantinedLineParams) {
+	var request GetQuarantinedLineRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetQuarantinedLine(ctx, request.(GetQuarantinedLineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetQuarantinedLine")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetQuarantinedLineResponseObject); ok {
+		if err := validResponse.VisitGetQuarantinedLineResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

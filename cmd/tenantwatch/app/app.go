@@ -22,6 +22,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/api"
 	"github.com/tenantwatch/tenantwatch/api/ops"
 	"github.com/tenantwatch/tenantwatch/cmd/tenantwatch/config"
+	"github.com/tenantwatch/tenantwatch/collector/enrich"
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/core/delivery"
 	"github.com/tenantwatch/tenantwatch/dashboards"
@@ -72,11 +73,12 @@ type Login struct{ Role, Tenant, Email, Password string }
 
 // App is one run.
 type App struct {
-	opts   Options
-	log    *slog.Logger
-	reg    *prometheus.Registry
-	life   *lifecycle
-	checks []ops.Check
+	opts     Options
+	log      *slog.Logger
+	reg      *prometheus.Registry
+	life     *lifecycle
+	checks   []ops.Check
+	enricher *enrich.Enricher // made by the first part that needs it
 }
 
 func (a *App) progress(step string) {
@@ -305,6 +307,7 @@ func (a *App) startRoles(ctx context.Context, b backends, c *core.Core, store *e
 			return err
 		}
 		a.life.run("retention", keeper.Run)
+		a.life.run("sealer", sealer{store, a.log.With("part", "sealer")}.Run)
 	}
 	if a.has("detectors") {
 		d := newDetection(a.log.With("part", "detectors"), a.reg, store, c, runner.Options{Budget: cfg.Detectors.Budget}, cfg.Detectors.CheckpointEvery)
@@ -330,17 +333,17 @@ func (a *App) startRoles(ctx context.Context, b backends, c *core.Core, store *e
 		}
 	}
 	if a.has("api") {
-		if err := a.startAPI(c, store, ls.api); err != nil {
+		if err := a.startAPI(b, c, store, ls.api); err != nil {
 			return err
 		}
 	}
 	if a.has("collector") {
-		return a.startCollector(b, c, ls)
+		return a.startCollector(b, c, store, ls)
 	}
 	return nil
 }
 
-func (a *App) startAPI(c *core.Core, store *eventstore.Store, ln net.Listener) error {
+func (a *App) startAPI(b backends, c *core.Core, store *eventstore.Store, ln net.Listener) error {
 	key, err := keyFile(filepath.Join(a.opts.Config.DataDir, "keys", "cursor.key"))
 	if err != nil {
 		return err
@@ -354,14 +357,18 @@ func (a *App) startAPI(c *core.Core, store *eventstore.Store, ln net.Listener) e
 		return err
 	}
 	a.life.add("tester", func(context.Context) error { tester.Close(); return nil })
+	lines, err := a.lineStore(b, c, store)
+	if err != nil {
+		return err
+	}
 	s, err := api.New(api.Options{
 		Logger: a.log.With("part", "api"), Metrics: a.reg,
 		Auth: authStore{c, trust}, Account: accountStore{c.Identity}, Users: userStore{c.Identity}, Usage: usageStore{c.Usage, store},
 		SignIn: providerStore{c, trust}, PublicURL: a.opts.Config.Web.PublicURL,
-		Alerts: alertStream{alertStore{c.Alerts}, c}, Events: eventStore{store}, Findings: findingStore{c.Findings},
+		Alerts: alertStream{alertStore{c.Alerts}, c}, Events: a.eventStore(b, store), Lines: lines, Findings: findingStore{c.Findings},
 		Tenants: tenantStore{c.Tenants}, Keys: keyStore{c.Keys}, Webhooks: webhookStore{c.Webhooks, c.Audit, tester}, Trail: trailStore{c.Audit},
 		Insight: insightStore{store}, Searches: searchStore{c.Searches}, Backtests: backtestStore{c.Backtests(), a.policyBook(c)}, Replay: replay, Exports: exportStore{c.Exports}, Streams: logStreamStore{c.Streams, store, a.opts.Config.Webhooks.AllowPrivate}, ExportDir: filepath.Join(a.opts.Config.DataDir, "exports"),
-		Triage: triageStore{c.Alerts}, Suppressions: suppressionStore{c.Suppressions, matchEvents(eventStore{store})},
+		Triage: triageStore{c.Alerts}, Suppressions: suppressionStore{c.Suppressions, matchEvents(eventStore{s: store})},
 		Detectors: detectorCatalogue(), Introspection: a.opts.Config.Web.GraphQL,
 		TLSCert: a.opts.Config.Web.TLSCert, TLSKey: a.opts.Config.Web.TLSKey, Origins: origins(a.opts.Config.Web.Origins),
 		Classify: classify, Web: dashboards.Web(), CursorKey: key, AlertBudget: a.opts.Config.Detectors.Budget,

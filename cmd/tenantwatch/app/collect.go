@@ -17,15 +17,15 @@ import (
 	"github.com/tenantwatch/tenantwatch/collector/buffer"
 	"github.com/tenantwatch/tenantwatch/collector/httppush"
 	"github.com/tenantwatch/tenantwatch/collector/otlp"
-	"github.com/tenantwatch/tenantwatch/collector/parse/mapping"
 	"github.com/tenantwatch/tenantwatch/core"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/pipeline/eventlog"
+	"github.com/tenantwatch/tenantwatch/pipeline/eventstore"
 )
 
 // startCollector starts what takes events in: the push listener and the one
 // for OTLP/gRPC.
-func (a *App) startCollector(b backends, c *core.Core, ls listeners) error {
+func (a *App) startCollector(b backends, c *core.Core, store *eventstore.Store, ls listeners) error {
 	producer, err := eventlog.NewProducer(a.logConfig(b, "collector"), eventlog.ProducerOptions{})
 	if err != nil {
 		return err
@@ -40,18 +40,18 @@ func (a *App) startCollector(b backends, c *core.Core, ls listeners) error {
 	if err != nil {
 		return err
 	}
-	var described *mapping.Dir
-	if cc.Mappings != "" {
-		if described, err = mapping.OpenDir(cc.Mappings, log); err != nil {
-			return fmt.Errorf("collector.mappings: %w", err)
-		}
+	described, err := a.describedFormats()
+	if err != nil {
+		return err
 	}
+	refused := newRefusalBook(store, log)
+	a.life.run("refusals", refused.Run)
 	enriched := a.enriched(c, sink)
 	h, err := httppush.New(httppush.Options{
 		Config: httppush.Config{MaxBody: cc.MaxBody, MaxInFlight: cc.MaxInFlight, EventsPerSecond: cc.EventsPerSecond},
 		Keys:   ingestKeys{c.Keys, c.Usage}, Meter: meter{c.Usage},
 		Sink: enriched, Logger: log, Metrics: a.reg,
-		Mappings: described.For,
+		Mappings: described.For, Refused: refused.add,
 	})
 	if err != nil {
 		return err

@@ -38,6 +38,9 @@ func (s enrichSink) DeliverPlaced(ctx context.Context, d collector.Delivery) (co
 // enriched puts enrichment in front of a sink: places and networks by the
 // configured databases, the tenants' own networks by their settings.
 func (a *App) enriched(c *core.Core, next collector.Sink) collector.Sink {
+	if a.enricher != nil {
+		return enrichSink{next, a.enricher}
+	}
 	log, cfg := a.log.With("part", "enrich"), a.opts.Config.Enrich
 	book := &policyBook{log: log, parts: []policyPart{tenantPolicies(c.Tenants)}}
 	a.life.run("networks", book.Run)
@@ -49,6 +52,7 @@ func (a *App) enriched(c *core.Core, next collector.Sink) collector.Sink {
 	}
 	a.reg.MustRegister(databaseGauge{e})
 	a.life.run("enrich", e.Run)
+	a.enricher = e
 	return enrichSink{next, e}
 }
 

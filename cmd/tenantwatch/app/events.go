@@ -2,17 +2,24 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/api"
 	"github.com/tenantwatch/tenantwatch/core/tenant"
 	"github.com/tenantwatch/tenantwatch/pipeline/event"
+	"github.com/tenantwatch/tenantwatch/pipeline/eventlog"
 	"github.com/tenantwatch/tenantwatch/pipeline/eventstore"
 	"github.com/tenantwatch/tenantwatch/pipeline/query"
 )
 
 // eventStore is api.Events on the event store.
-type eventStore struct{ s *eventstore.Store }
+type eventStore struct {
+	s *eventstore.Store
+	// waiting counts what is in the log and not yet in the store; nil: nobody
+	// can say.
+	waiting func(context.Context, tenant.ID) (eventlog.Waiting, error)
+}
 
 func (e eventStore) Search(ctx context.Context, id tenant.ID, r api.EventSearch) (api.EventResult, error) {
 	page, err := e.s.Search(ctx, id, eventstore.SearchRequest{Query: r.Query, From: r.From, To: r.To, Limit: r.Limit,
@@ -93,8 +100,8 @@ func (e eventStore) Activity(ctx context.Context, id tenant.ID) (api.Activity, e
 	return out, err
 }
 
-func (e eventStore) Quarantine(ctx context.Context, id tenant.ID, after *api.QuarantinePosition, limit int) (api.QuarantineResult, error) {
-	req := eventstore.QuarantineRequest{Limit: limit}
+func (e eventStore) Quarantine(ctx context.Context, id tenant.ID, s api.LineScope, after *api.QuarantinePosition, limit int) (api.QuarantineResult, error) {
+	req := eventstore.QuarantineRequest{Limit: limit, State: eventstore.LineState(s.State), Pattern: s.Pattern, Source: s.Source}
 	if after != nil {
 		req.After = &eventstore.Position{Time: after.ReceivedAt, ID: after.ID}
 	}
@@ -106,30 +113,27 @@ func (e eventStore) Quarantine(ctx context.Context, id tenant.ID, after *api.Qua
 	return out, err
 }
 
-func (e eventStore) Accounting(ctx context.Context, id tenant.ID, from, to time.Time) ([]api.SourceAccount, error) {
+// Accounting asks the log first: what is written meanwhile counts twice for a
+// moment rather than not at all.
+func (e eventStore) Accounting(ctx context.Context, id tenant.ID, from, to time.Time) (api.Accounts, error) {
+	var out api.Accounts
+	if e.waiting != nil {
+		w, err := e.waiting(ctx, id)
+		if err != nil {
+			return out, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+		}
+		out.InFlight, out.Waiting, out.More = w.Sources, w.Oldest, w.More
+	}
 	rows, err := e.s.Accounting(ctx, id, eventstore.AccountingRequest{From: from, To: to})
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	index := map[string]int{}
-	var out []api.SourceAccount
 	for _, r := range rows {
-		i, ok := index[r.Source]
-		if !ok {
-			i = len(out)
-			index[r.Source] = i
-			out = append(out, api.SourceAccount{Source: r.Source, First: r.Hour})
-		}
-		a := &out[i]
-		a.Stored += r.Stored
-		a.Occurrences += r.Occurrences
-		a.Duplicates += r.Duplicates + r.QuarantinedAgain
-		a.Quarantined += r.Quarantined
-		a.Expired += r.Expired
-		a.Erased += r.Erased
-		if r.Hour.After(a.Last) {
-			a.Last = r.Hour
-		}
+		a := api.HourAccount{Hour: r.Hour, Source: r.Source, Stored: r.Stored, Live: r.Live, Expired: r.Expired, Erased: r.Erased, Missing: r.Missing, Occurrences: r.Occurrences, Duplicates: r.Duplicates + r.QuarantinedAgain,
+			Quarantined: r.Quarantined, Replayed: r.Replayed, Refused: r.Refused, RefusedRequests: r.RefusedRequests}
+		out.Hours = append(out.Hours, a)
 	}
-	return out, nil
+	f, err := e.s.Freshness(ctx, id)
+	out.NewestEvent, out.NewestArrival = f.Event, f.Arrival
+	return out, err
 }

@@ -106,7 +106,7 @@ some lines were quarantined, 4 not allowed, 5 not found.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w\nSee `%s --help`.", err, c.CommandPath())
 	})
-	root.AddCommand(a.upCmd(), a.serveCmd(), a.ingestCmd(), a.parseCmd(), a.scoreCmd(), a.alertsCmd(), a.searchCmd(), a.tenantCmd(), a.keyCmd(), a.userCmd(), a.usageCmd(), a.trailCmd(), a.webhookCmd(), a.suppressCmd(), a.doctorCmd(), a.migrateCmd(), a.engineCmd(), a.versionCmd(), a.configCmd(), a.simulateCmd(), a.backtestCmd())
+	root.AddCommand(a.upCmd(), a.serveCmd(), a.ingestCmd(), a.parseCmd(), a.quarantineCmd(), a.scoreCmd(), a.alertsCmd(), a.searchCmd(), a.tenantCmd(), a.keyCmd(), a.userCmd(), a.usageCmd(), a.trailCmd(), a.webhookCmd(), a.suppressCmd(), a.doctorCmd(), a.migrateCmd(), a.engineCmd(), a.versionCmd(), a.configCmd(), a.simulateCmd(), a.backtestCmd())
 	return root
 }
 

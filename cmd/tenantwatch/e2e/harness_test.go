@@ -289,6 +289,7 @@ func (i *instance) push(key, query string, body io.Reader) (pushed, error) {
 // account is what the store says it took of a tenant.
 type account struct {
 	Received, Stored, Occurrences, Duplicates, Quarantined uint64
+	InFlight                                               uint64 `json:"in_flight"`
 }
 
 func (i *instance) account(id string) (a account) {

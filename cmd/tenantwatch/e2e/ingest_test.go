@@ -39,7 +39,7 @@ func (i *instance) received(id string, n uint64) (a account) {
 	i.t.Helper()
 	eventually(i.t, 30*time.Second, fmt.Sprintf("%s has received %d", id, n), func() bool {
 		a = i.account(id)
-		return a.Received >= n
+		return a.Received >= n && a.InFlight == 0
 	})
 	return a
 }

@@ -45,6 +45,7 @@ func hookOf(o *owner) string  { return o.hookID }
 
 func logStreamOf(o *owner) string { return o.logStreamID }
 
+func lineOf(o *owner) string        { return o.lineID }
 func exportOf(o *owner) string      { return o.exportID }
 func backtestOf(o *owner) string    { return o.backtestID }
 func suppressionOf(o *owner) string { return o.suppressionID }
@@ -151,13 +152,16 @@ var shapes = map[string]shape{
 	"deleteWebhook":         {id: hookOf, body: map[string]any{}},
 	"listDeliveries":        {id: hookOf, list: true, canary: true}, // the alert's id
 	"listQuarantine":        {list: true, canary: true},
+	"listQuarantineGroups":  {canary: true},
+	"getQuarantinedLine":    {id: lineOf, canary: true},
+	"replayQuarantine":      {body: map[string]any{"source": "nothing-by-the-proof"}},
 	"getIngestAccounting":   {canary: true, figure: "stored"},
 	"getFindingsAccounting": {},
 }
 
 // marks are the strings by which an owner can be known.
 func (o *owner) marks() []string {
-	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.suppressionID, o.searchID, o.backtestID, o.exportID, o.logStreamID, o.userID, o.ingest, o.admin, o.auditor}
+	return []string{o.canary, o.slug, o.alertID, o.otherID, o.keyID, o.hookID, o.suppressionID, o.searchID, o.backtestID, o.exportID, o.logStreamID, o.lineID, o.userID, o.ingest, o.admin, o.auditor}
 }
 
 // leaks finds marks of owners that the caller may not see.

@@ -41,6 +41,7 @@ type owner struct {
 	suppressionID          string
 	searchID, exportID     string
 	logStreamID            string
+	lineID                 string
 	userID                 string
 	backtestID             string
 	alertID, otherID       string
@@ -275,6 +276,14 @@ func (w *world) settle(o *owner) {
 			o.alertID, o.otherID = page.Items[0].ID, page.Items[1].ID
 		}
 		return len(page.Items) > 1
+	})
+	eventually(w.t, 60*time.Second, "quarantined lines of "+o.slug, func() bool {
+		var page struct{ Items []struct{ ID string } }
+		w.get(o.admin, "/api/v1/quarantine", &page)
+		if len(page.Items) > 0 {
+			o.lineID = page.Items[0].ID
+		}
+		return len(page.Items) > 0
 	})
 	var keys struct{ Items []struct{ ID, Name string } }
 	w.get(o.admin, "/api/v1/keys", &keys)
