@@ -1441,6 +1441,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/quarantine/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Quarantined lines grouped by reason and source, the largest group first */
+        get: operations["listQuarantineGroups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quarantine/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One quarantined line, and what became of it */
+        get: operations["getQuarantinedLine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quarantine/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read quarantined lines again
+         * @description Reads a selection again, by the format or the mapping given, and sends what comes out the way of all events. The ids of the events are those the lines would have got at first, so that neither a second replay nor a later push of the same file stores anything twice. A line that still cannot be read stays as it is. One call takes the oldest 500 at most; more says that others wait.
+         */
+        post: operations["replayQuarantine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounting/ingest": {
         parameters: {
             query?: never;
@@ -1450,7 +1504,7 @@ export interface paths {
         };
         /**
          * What came in and what became of it, by source
-         * @description The range is of the time of ingestion; without one, everything still kept.
+         * @description The range is of the time of ingestion; without one, everything still kept. With by=hour each source's hours come too. What waits in the log (in_flight) is counted for the whole tenant whatever the range.
          */
         get: operations["getIngestAccounting"];
         put?: never;
@@ -3515,6 +3569,89 @@ export interface components {
             raw: string;
             /** @description The exact bytes, when raw had to replace some. */
             raw_base64?: string;
+            /**
+             * Format: date-time
+             * @description When it was read again; absent: not yet. Only with a single line.
+             */
+            replayed_at?: string;
+            /**
+             * Format: int64
+             * @description The events it came out at.
+             */
+            events?: number;
+        };
+        QuarantineGroups: {
+            items: components["schemas"]["QuarantineGroup"][];
+        };
+        QuarantineGroup: {
+            /** @description The reason with N for numbers and "…" for quoted text: what the lines have in common. */
+            pattern: string;
+            source: string;
+            /** @description The format that was tried, empty if none was recognised. */
+            format: string;
+            /** Format: int64 */
+            lines: number;
+            /**
+             * Format: date-time
+             * @description When the first line came.
+             */
+            first: string;
+            /**
+             * Format: date-time
+             * @description When the last line came.
+             */
+            last: string;
+            /** @description The newest line. */
+            example_id: string;
+            /** @description Its reason. */
+            reason: string;
+        };
+        ReplayRequest: {
+            tenant_id?: components["schemas"]["TenantSlug"];
+            /** @description Lines to read again, replayed ones too. Without ids: all that are open and match. */
+            ids?: string[];
+            /** @description The pattern of a group. */
+            pattern?: string;
+            source?: string;
+            /** @description Format to read them by; default auto. */
+            format?: string;
+            /** @description A mapping (YAML) to read them by; its name is the format unless one is given. */
+            mapping?: string;
+            year?: number;
+            tz?: string;
+            /** @description Only say what would come out: nothing is sent. */
+            dry_run?: boolean;
+        };
+        ReplayResult: {
+            /**
+             * Format: int64
+             * @description Lines that were read again.
+             */
+            selected: number;
+            /**
+             * Format: int64
+             * @description Lines that came out as events.
+             */
+            replayed: number;
+            /** Format: int64 */
+            events: number;
+            /**
+             * Format: int64
+             * @description Lines that still cannot be read.
+             */
+            failed: number;
+            /** @description Other lines of the selection wait. */
+            more: boolean;
+            /** @description The first 100. */
+            errors: components["schemas"]["ReplayError"][];
+            /** @description The first five events as they came out. */
+            sample: {
+                [key: string]: unknown;
+            }[];
+        };
+        ReplayError: {
+            id: string;
+            reason: string;
         };
         IngestAccounting: {
             /**
@@ -3523,28 +3660,61 @@ export interface components {
              */
             trail: number;
             tenant_id: components["schemas"]["TenantSlug"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description stored + duplicates + quarantined + refused + in_flight.
+             */
             received: number;
             /**
              * Format: int64
-             * @description Events; stored = live + expired + erased, always.
+             * @description Events that were ever stored.
              */
             stored: number;
             /**
              * Format: int64
-             * @description Stored events that are there.
+             * @description Events that are there.
              */
             live: number;
             /**
              * Format: int64
-             * @description Stored events that retention has removed.
+             * @description Events that were there until their retention was over.
              */
             expired: number;
             /**
              * Format: int64
-             * @description Stored events that were erased on demand.
+             * @description Events that were removed before their retention was over.
              */
             erased: number;
+            /**
+             * Format: int64
+             * @description Events that were there at the end of an hour, are not, and whose removal nobody noted: 0 unless somebody deletes behind the program's back.
+             */
+            missing: number;
+            /**
+             * Format: int64
+             * @description Of the quarantined lines: read again since. What they came out at was received anew.
+             */
+            replayed: number;
+            /**
+             * Format: int64
+             * @description Lines that were read and not acknowledged: their sender was told to send them again.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Requests that were refused, whole or in part; the lines of those that were not read are nobody's to know.
+             */
+            refused_requests: number;
+            /**
+             * Format: int64
+             * @description Events and lines that are acknowledged and not yet stored.
+             */
+            in_flight: number;
+            /** @description More waits than could be counted. */
+            in_flight_more: boolean;
+            freshness: components["schemas"]["Freshness"];
+            /** @description With by=hour, oldest first. */
+            hours?: components["schemas"]["HourCounts"][];
             /**
              * Format: int64
              * @description What the stored events stand for: a line that says it was repeated N times counts N.
@@ -3562,8 +3732,73 @@ export interface components {
             quarantined: number;
             sources: components["schemas"]["SourceCounts"][];
         };
+        /** @description How far behind what can be searched is. */
+        Freshness: {
+            /**
+             * Format: date-time
+             * @description The newest event's own time.
+             */
+            newest_event: string | null;
+            /**
+             * Format: date-time
+             * @description When the newest stored event arrived.
+             */
+            newest_arrival: string | null;
+            /**
+             * Format: double
+             * @description Since the newest event.
+             */
+            age_seconds: number | null;
+            /**
+             * Format: double
+             * @description For how long the oldest thing in flight has waited; 0: nothing waits.
+             */
+            lag_seconds: number;
+        };
+        HourCounts: {
+            /** Format: date-time */
+            hour: string;
+            source: string;
+            /**
+             * Format: int64
+             * @description stored + duplicates + quarantined + refused; what is in flight has no hour yet.
+             */
+            received: number;
+            /** Format: int64 */
+            stored: number;
+            /** Format: int64 */
+            live: number;
+            /**
+             * Format: int64
+             * @description Expired or erased.
+             */
+            gone: number;
+            /** Format: int64 */
+            duplicates: number;
+            /** Format: int64 */
+            quarantined: number;
+            /** Format: int64 */
+            replayed: number;
+            /** Format: int64 */
+            refused: number;
+        };
         SourceCounts: {
             source: string;
+            /** Format: int64 */
+            received: number;
+            /** Format: int64 */
+            live: number;
+            /**
+             * Format: int64
+             * @description Expired or erased.
+             */
+            gone: number;
+            /** Format: int64 */
+            replayed: number;
+            /** Format: int64 */
+            refused: number;
+            /** Format: int64 */
+            in_flight: number;
             /** Format: int64 */
             stored: number;
             /** Format: int64 */
@@ -3733,6 +3968,12 @@ export interface components {
         };
     };
     parameters: {
+        /** @description open: not replayed yet; replayed: read again since; default: all. */
+        LineState: "open" | "replayed";
+        /** @description The pattern of a group. */
+        LinePattern: string;
+        /** @description The log source. */
+        LineSource: string;
         /** @description Narrow to one tenant of the set. Only for roles with several tenants; 400 for the others. */
         TenantID: components["schemas"]["TenantSlug"];
         /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
@@ -7409,6 +7650,12 @@ export interface operations {
             query?: {
                 /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
                 tenant_id?: components["parameters"]["TenantIDOne"];
+                /** @description open: not replayed yet; replayed: read again since; default: all. */
+                state?: components["parameters"]["LineState"];
+                /** @description The pattern of a group. */
+                pattern?: components["parameters"]["LinePattern"];
+                /** @description The log source. */
+                source?: components["parameters"]["LineSource"];
                 /** @description The cursor `next` of the page before. */
                 after?: components["parameters"]["After"];
                 /** @description Items per page, at most 500. */
@@ -7436,6 +7683,99 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    listQuarantineGroups: {
+        parameters: {
+            query?: {
+                /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
+                tenant_id?: components["parameters"]["TenantIDOne"];
+                /** @description open: not replayed yet; replayed: read again since; default: all. */
+                state?: components["parameters"]["LineState"];
+                /** @description The log source. */
+                source?: components["parameters"]["LineSource"];
+                /** @description Items per page, at most 500. */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The groups. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantineGroups"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getQuarantinedLine: {
+        parameters: {
+            query?: {
+                /** @description The tenant to read. Required for roles with several tenants, 400 for the others. */
+                tenant_id?: components["parameters"]["TenantIDOne"];
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantinedLine"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    replayQuarantine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayRequest"];
+            };
+        };
+        responses: {
+            /** @description What became of the lines. Accepted events are durable. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
     getIngestAccounting: {
         parameters: {
             query?: {
@@ -7451,6 +7791,8 @@ export interface operations {
                  * @example 2026-03-02T00:00:00Z
                  */
                 to?: components["parameters"]["To"];
+                /** @description hour adds the counts of each hour and source, at most 10,000. */
+                by?: "source" | "hour";
             };
             header?: never;
             path?: never;
@@ -7458,7 +7800,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The counts. Received is stored + duplicates + quarantined. */
+            /** @description The counts. Received is stored + duplicates + quarantined + refused + in_flight; stored is live + expired + erased. */
             200: {
                 headers: {
                     [name: string]: unknown;
