@@ -49,7 +49,7 @@ func Run(t *testing.T, o Options) {
 		o.Seed = 1
 	}
 	if o.MaxHeap == 0 {
-		o.MaxHeap = 128 << 20
+		o.MaxHeap = 256 << 20
 	}
 	t.Run("acknowledged is durable while the sink fails at random", o.random)
 	t.Run("a sink that is away refuses, and nothing is lost when it is back", o.away)

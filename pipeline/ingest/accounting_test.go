@@ -16,13 +16,6 @@ import (
 // books is what a test knows it sent, by source.
 type books struct{ events, lines map[string]uint64 }
 
-func sum(m map[string]uint64) (n uint64) {
-	for _, x := range m {
-		n += x
-	}
-	return n
-}
-
 // TestAccountsAddUp sends random histories: new events, old ones again, lines
 // for quarantine, those again, from several sources and hours, while the
 // writer comes and goes. Whatever the store and the log say together is at

@@ -281,7 +281,7 @@ func fitAction(k *place, v *doc.Value, w int) int {
 	if _, ok := methods[strings.ToUpper(s)]; ok && k.last == "method" {
 		w -= 24
 	}
-	if verdict(s) != event.OutcomeUnknown && strings.IndexAny(s, " ._-:") < 0 && len(s) < 14 {
+	if verdict(s) != event.OutcomeUnknown && !strings.ContainsAny(s, " ._-:") && len(s) < 14 {
 		w -= 50 // BLOCK, Allowed: how it went, not what was done
 	}
 	if strings.EqualFold(s, "event") || strings.EqualFold(s, "audit") || strings.EqualFold(s, "log") {

@@ -139,14 +139,6 @@ func (s set) best(words []string) (w int) {
 	return w
 }
 
-// sum adds up the weights of the words.
-func (s set) sum(words []string) (w int) {
-	for _, x := range words {
-		w += s[x]
-	}
-	return w
-}
-
 func (s set) any(words []string) bool {
 	for _, x := range words {
 		if _, ok := s[x]; ok {

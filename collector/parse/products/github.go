@@ -15,7 +15,7 @@ var github = Product{
 	Detect: func(d *doc.Doc) float64 {
 		n := 0.0
 		a := d.Peek("action")
-		dotted := strings.IndexByte(a, '.') > 0 && strings.IndexAny(a, " :/") < 0
+		dotted := strings.IndexByte(a, '.') > 0 && !strings.ContainsAny(a, " :/")
 		switch {
 		case d.Has("_document_id") && a != "":
 			n = .9
