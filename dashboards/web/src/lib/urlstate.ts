@@ -25,7 +25,10 @@ export interface AlertsSearch extends TenantSearch {
   severity?: string;
   status?: StatusFilter;
   q?: string;
+  group?: (typeof GROUP_BY)[number];
 }
+
+export const GROUP_BY = ["tenant", "entity", "technique"] as const;
 
 export const ENTITY_KINDS = ["user", "service", "address", "device", "session", "resource", "source", "tenant"] as const;
 
@@ -83,6 +86,7 @@ export function alertsSearch(raw: Raw): AlertsSearch {
     status: raw.status === "open" ? undefined : oneOf(raw.status, STATUS_FILTERS),
     tenant: tenantSlug(raw.tenant),
     q: text(raw.q),
+    group: oneOf(raw.group, GROUP_BY),
   });
 }
 

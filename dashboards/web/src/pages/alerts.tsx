@@ -1,29 +1,38 @@
 /* The queue: what was raised, newest first, and nothing moves unless asked. */
-import { Button, CloseButton, Kbd, SegmentedControl, TextInput } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
+import "../styles/work.css";
+import { Button, NativeSelect, SegmentedControl } from "@mantine/core";
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { alertsQuery, fetchAlert } from "../api/queries";
 import { live } from "../api/stream";
-import { patchLists, useTriage } from "../api/triage";
+import { patchLists } from "../api/triage";
 import type { Alert } from "../api/types";
 import { count, plural } from "../lib/format";
+import { grouped, isHead, type QueueRow } from "../lib/grouping";
 import { trail } from "../lib/trail";
-import { severities, SEVERITIES, STATUS_FILTERS, tidy, type AlertsSearch, type Severity, type StatusFilter } from "../lib/urlstate";
+import { GROUP_BY, severities, STATUS_FILTERS, tidy, type AlertsSearch, type StatusFilter } from "../lib/urlstate";
 import { useCan, useScope } from "../session";
-import { EntityMark, SeverityMark, severityName, StatusMark, TenantMark } from "../ui/badges";
-import { IconBell, IconSearch, IconUp } from "../ui/icons";
+import { Compact, GroupHead, Score, What } from "../ui/alertcells";
+import { NoAlerts, SearchBox, SeverityFilter } from "../ui/alertfilters";
+import { EntityMark, SeverityMark, StatusMark, TenantMark } from "../ui/badges";
+import { IconSearch, IconUp } from "../ui/icons";
 import { useKeys } from "../ui/keys";
+import { PickBox, PickContext } from "../ui/pick";
 import { Empty, Failed, SkeletonRows } from "../ui/states";
 import { DataTable, type Column } from "../ui/table";
-import { Txt } from "../ui/text";
 import { Time } from "../ui/time";
 import { useTitle } from "../ui/title";
-import { useToast } from "../ui/toast";
+import { usePicks } from "../ui/usepicks";
+import { useQueueActions } from "../ui/queueactions";
+import { ViewsMenu } from "../ui/viewsmenu";
 
+const BulkBar = lazy(() => import("../ui/bulkbar"));
+const CloseDialog = lazy(() => import("../ui/closedialog"));
 const route = getRouteApi("/in/alerts");
 const STATUS_LABELS: Record<StatusFilter, string> = { open: "Open", new: "New", in_progress: "In progress", closed: "Closed", any: "All" };
+/** Groups are made of what is here, so that many are fetched before one counts on them. */
+const GROUP_MOST = 2000;
 
 export default function Alerts() {
   const search = route.useSearch();
@@ -32,10 +41,12 @@ export default function Alerts() {
   const triage = useCan("alerts:triage");
   const navigate = useNavigate();
   const queries = useQueryClient();
-  const say = useToast();
-  const filters = useMemo<AlertsSearch>(() => tidy<AlertsSearch>({ ...search, tenant: param }), [search, param]);
+  const by = search.group === "tenant" && (!multi || param) ? undefined : search.group;
+  const filters = useMemo<AlertsSearch>(() => tidy<AlertsSearch>({ ...search, tenant: param, group: undefined }), [search, param]);
   const list = useInfiniteQuery(alertsQuery(filters));
   const rows = useMemo(() => list.data?.pages.flatMap((p) => p.items) ?? [], [list.data]);
+  const [openGroups, setOpenGroups] = useState<ReadonlySet<string>>(new Set());
+  const shown = useMemo<QueueRow[]>(() => (by ? grouped(rows, by, openGroups) : rows), [rows, by, openGroups]);
   const total = list.data?.pages[0]?.total ?? 0;
   const [active, setActive] = useState<string | undefined>(() => trail.last());
   const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
@@ -43,7 +54,13 @@ export default function Alerts() {
   const input = useRef<HTMLInputElement>(null);
   useTitle(total > 0 ? `Alerts (${count(total)})` : "Alerts");
 
-  useEffect(() => trail.remember(filters, rows.map((a) => a.id), total), [filters, rows, total]);
+  // "Next" on an alert follows the order that was on the screen.
+  useEffect(() => trail.remember(tidy<AlertsSearch>({ ...filters, group: by }), shown.flatMap((r) => (isHead(r) ? (r.open ? [] : r.alerts.map((a) => a.id)) : [r.id])), total), [filters, by, shown, total]);
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = list;
+  const gather = Boolean(by) && rows.length < GROUP_MOST && hasNextPage && !isFetchingNextPage && !list.isError;
+  useEffect(() => {
+    if (gather) void fetchNextPage();
+  }, [gather, fetchNextPage]);
   useEffect(() => setFresh(new Set()), [filters]);
 
   // What is shown is amended in place; what is new waits behind the pill.
@@ -84,65 +101,75 @@ export default function Alerts() {
     trail.visit(a.id);
     void navigate({ to: "/alerts/$id", params: { id: a.id }, search: param ? { tenant: param } : {} });
   };
-  const move = (by: number) => {
-    const i = rows.findIndex((a) => a.id === active);
-    const next = rows[Math.min(Math.max(i + by, 0), rows.length - 1)];
-    if (next) setActive(next.id);
+  const keyOf = (r: QueueRow) => (isHead(r) ? r.key : r.id);
+  const at = shown.findIndex((r) => keyOf(r) === active);
+  const here = shown[at];
+  const current = here && !isHead(here) ? here : undefined;
+  const flip = (key: string) => setOpenGroups((s) => new Set(s.has(key) ? [...s].filter((k) => k !== key) : [...s, key]));
+  const picks = usePicks(shown, filters);
+  const move = (step: number, extend = false) => {
+    const next = shown[Math.min(Math.max(at + step, 0), shown.length - 1)];
+    if (!next) return;
+    if (extend && triage) {
+      if (here) picks.add(keyOf(here));
+      picks.add(keyOf(next));
+    }
+    setActive(keyOf(next));
   };
-  const change = useTriage({
-    done: (a, c) =>
-      say(a.triage.status === "closed" ? "Alert closed" : "Alert opened again", {
-        action: { label: "Undo", run: () => change.mutate({ id: c.id, tenant: c.tenant, patch: { status: c.patch.status === "closed" ? "new" : "closed" } }) },
-      }),
-    conflict: () => say("Somebody changed this alert at the same moment. It now shows their change; yours was not saved.", { bad: true }),
-    failed: (e) => say(`Not saved: ${e.message}`, { bad: true }),
-  });
-  const current = rows.find((a) => a.id === active);
+  const acts = useQueueActions({ multi, targets: () => (picks.size > 0 ? picks.alerts() : here ? (isHead(here) ? here.alerts : [here]) : []), cleared: picks.clear });
+  const when = (f: () => void) => () => void (triage && f());
   useKeys({
     j: () => move(1),
     k: () => move(-1),
-    ArrowDown: () => move(1),
-    ArrowUp: () => move(-1),
-    Enter: () => current && open(current),
-    o: () => current && open(current),
+    J: () => move(1, true),
+    K: () => move(-1, true),
+    ArrowDown: (e) => move(1, e.shiftKey),
+    ArrowUp: (e) => move(-1, e.shiftKey),
+    Enter: () => (current ? open(current) : here && flip(keyOf(here))),
+    o: () => (current ? open(current) : here && flip(keyOf(here))),
     r: refresh,
     "/": () => input.current?.focus(),
-    e: () => {
-      if (current && triage) change.mutate({ id: current.id, tenant: multi ? current.tenant_id : undefined, patch: { status: current.triage.status === "closed" ? "new" : "closed" } });
-    },
-    Escape: () => setActive(undefined),
+    x: when(() => here && picks.toggle(keyOf(here), false)),
+    X: when(() => here && picks.toggle(keyOf(here), true)),
+    e: when(acts.close),
+    s: when(acts.start),
+    a: when(acts.assign),
+    g: () => set({ group: GROUP_BY[by ? GROUP_BY.indexOf(by) + 1 : multi && !param ? 0 : 1] }),
+    Escape: () => (picks.size > 0 ? picks.clear() : setActive(undefined)),
   });
 
-  const columns = useMemo<Column<Alert>[]>(() => {
-    const all: Column<Alert>[] = [
-      { id: "severity", header: "Severity", width: "92px", cell: (a) => <SeverityMark value={a.severity} /> },
-      { id: "score", header: "Score", width: "52px", align: "right", cell: (a) => <Score value={a.score} /> },
-      { id: "what", header: "What happened", width: "minmax(160px, 3fr)", cell: (a) => <What a={a} /> },
-      { id: "entity", header: "Entity", width: "minmax(90px, 1.4fr)", cell: (a) => <EntityMark value={a.entity} /> },
-      { id: "count", header: "Events", width: "64px", align: "right", wide: true, cell: (a) => <span className="num">{count(a.count)}</span> },
-      { id: "raised", header: "Raised", width: "92px", cell: (a) => <Time at={a.raised_at_event_time} /> },
-      { id: "status", header: "Status", width: "104px", cell: (a) => <StatusMark value={a.triage.status} verdict={a.triage.verdict} /> },
+  const columns = useMemo<Column<QueueRow>[]>(() => {
+    const only = (f: (a: Alert) => React.ReactNode) => (r: QueueRow) => (isHead(r) ? null : f(r));
+    const all: Column<QueueRow>[] = [
+      { id: "severity", header: "Severity", width: "92px", cell: only((a) => <SeverityMark value={a.severity} />) },
+      { id: "score", header: "Score", width: "52px", align: "right", cell: only((a) => <Score value={a.score} />) },
+      { id: "what", header: "What happened", width: "minmax(160px, 3fr)", cell: only((a) => <What a={a} />) },
+      { id: "entity", header: "Entity", width: "minmax(90px, 1.4fr)", cell: only((a) => <EntityMark value={a.entity} />) },
+      { id: "count", header: "Events", width: "64px", align: "right", wide: true, cell: only((a) => <span className="num">{count(a.count)}</span>) },
+      { id: "raised", header: "Raised", width: "92px", cell: only((a) => <Time at={a.raised_at_event_time} />) },
+      { id: "status", header: "Status", width: "104px", cell: only((a) => <StatusMark value={a.triage.status} verdict={a.triage.verdict} />) },
     ];
     if (multi && !param)
       all.splice(4, 0, {
         id: "tenant",
         header: "Tenant",
         width: "minmax(72px, .55fr)",
-        cell: (a) => (
+        cell: only((a) => (
           <span className="row" style={{ gap: 6 }}>
             <TenantMark id={a.tenant_id} />
             <span className="cut">{a.tenant_id}</span>
           </span>
-        ),
+        )),
       });
+    if (triage) all.unshift({ id: "pick", header: "", width: "20px", cell: only((a) => <PickBox id={a.id} label={`Select: ${a.title}`} />) });
     return all;
-  }, [multi, param]);
+  }, [multi, param, triage]);
 
   const filtered = Boolean(search.severity || search.q || search.status);
   return (
     <div className="fill">
       <h1 className="sr">Alerts</h1>
-      <div className="toolbar">
+      <div className="toolbar queuebar">
         <SearchBox ref={input} value={search.q ?? ""} onChange={(q) => set({ q: q || undefined }, true)} />
         <SeverityFilter value={severities(search.severity)} onChange={(v) => set({ severity: v.join(",") || undefined })} />
         <SegmentedControl
@@ -152,11 +179,20 @@ export default function Alerts() {
           onChange={(v) => set({ status: v === "open" ? undefined : (v as StatusFilter) })}
           data={STATUS_FILTERS.map((s) => ({ value: s, label: STATUS_LABELS[s] }))}
         />
-        <div className="grow" />
-        <span className="dim num" role="status">
-          {list.data ? plural(total, "alert") : ""}
+        <NativeSelect
+          aria-label="Group by"
+          size="xs"
+          w={122}
+          value={by ?? ""}
+          onChange={(e) => set({ group: GROUP_BY.find((g) => g === e.currentTarget.value) })}
+          data={[{ value: "", label: "Not grouped" }, ...GROUP_BY.filter((g) => g !== "tenant" || (multi && !param)).map((g) => ({ value: g, label: `By ${g}` }))]}
+        />
+        <ViewsMenu search={search} go={(s) => void navigate({ to: "/alerts", search: tidy<AlertsSearch>({ ...s, tenant: param }) })} />
+        <span className="dim num" role="status" style={{ marginLeft: "auto" }}>
+          {list.data ? (by && rows.length < total ? `Groups of the newest ${count(rows.length)} of ${plural(total, "alert")}` : plural(total, "alert")) : ""}
         </span>
       </div>
+      <Suspense>{(picks.size > 0 || acts.left.length > 0) && <BulkBar picks={picks} acts={acts} total={total} filters={filters} />}</Suspense>
       <div className="rest">
         {fresh.size > 0 && rows.length > 0 && (
           <div className="pill">
@@ -180,149 +216,32 @@ export default function Alerts() {
             <NoAlerts keys={keys} />
           )
         ) : (
-          <DataTable
-            label="Alerts"
-            rows={rows}
-            columns={columns}
-            rowKey={(a) => a.id}
-            rowHeight={54}
-            compactHeight={90}
-            compact={(a) => <Compact a={a} tenant={multi && !param} />}
-            active={active}
-            onActive={setActive}
-            onOpen={open}
-            total={total + 1}
-            hasMore={list.hasNextPage}
-            loadingMore={list.isFetchingNextPage}
-            loadMore={() => void list.fetchNextPage()}
-            scrollRef={box}
-            rowClass={(a) => (a.triage.status === "closed" ? "faded" : "")}
-          />
+          <PickContext value={picks}>
+            <DataTable<QueueRow>
+              label="Alerts"
+              rows={shown}
+              columns={columns}
+              rowKey={keyOf}
+              rowHeight={by ? 46 : 54}
+              compactHeight={90}
+              compact={(r) => (isHead(r) ? null : <Compact a={r} tenant={multi && !param} />)}
+              whole={(r) => (isHead(r) ? <GroupHead h={r} tenant={multi && !param} may={triage} toggle={() => (setActive(r.key), flip(r.key))} /> : undefined)}
+              picked={(r) => picks.has(keyOf(r))}
+              active={active}
+              onActive={setActive}
+              onOpen={(r) => (isHead(r) ? flip(r.key) : open(r))}
+              total={by ? shown.length + 1 : total + 1}
+              hasMore={hasNextPage && !by}
+              loadingMore={isFetchingNextPage}
+              loadMore={() => void fetchNextPage()}
+              scrollRef={box}
+              rowClass={(r) => (isHead(r) ? "grouprow" : r.triage.status === "closed" ? "faded" : "")}
+            />
+          </PickContext>
         )}
       </div>
+      <Suspense>{acts.closing > 0 && <CloseDialog n={acts.closing} close={acts.cancel} run={acts.closeAs} />}</Suspense>
     </div>
   );
 }
 
-export function Score({ value }: { value: number }) {
-  return (
-    <span className="num strong" title={`Score ${value} of 100`}>
-      {value.toFixed(1)}
-    </span>
-  );
-}
-
-function What({ a }: { a: Alert }) {
-  return (
-    <div style={{ lineHeight: 1.35 }}>
-      <div className="cut" style={{ fontWeight: 550 }}>
-        {a.state === "retracted" && <span className="tag">retracted</span>}
-        <Txt value={a.title} />
-      </div>
-      <div className="cut dim">
-        <Txt value={a.reason} />
-      </div>
-    </div>
-  );
-}
-
-function Compact({ a, tenant }: { a: Alert; tenant: boolean }) {
-  return (
-    <div style={{ display: "grid", gap: 4, lineHeight: 1.35 }}>
-      <div className="row">
-        <SeverityMark value={a.severity} />
-        <span className="num dim">{a.score.toFixed(1)}</span>
-        <span className="grow" />
-        <Time at={a.raised_at_event_time} />
-      </div>
-      <div className="cut" style={{ fontWeight: 550 }}>
-        <Txt value={a.title} />
-      </div>
-      <div className="row dim">
-        <EntityMark value={a.entity} />
-        <span className="grow" />
-        {tenant && (
-          <span className="row" style={{ gap: 5, flex: "none" }}>
-            <TenantMark id={a.tenant_id} /> <span className="cut" style={{ maxWidth: 90 }}>{a.tenant_id}</span>
-          </span>
-        )}
-        <span style={{ flex: "none" }}>
-          <StatusMark value={a.triage.status} verdict={a.triage.verdict} />
-        </span>
-      </div>
-    </div>
-  );
-}
-
-function SearchBox({ value, onChange, ref }: { value: string; onChange: (q: string) => void; ref: React.RefObject<HTMLInputElement | null> }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
-  const send = useDebouncedCallback(onChange, 250);
-  return (
-    <TextInput
-      ref={ref}
-      size="xs"
-      className="searchbox"
-      aria-label="Search alerts"
-      placeholder="Title, reason, entity"
-      maxLength={256}
-      leftSection={<IconSearch size={14} aria-hidden />}
-      rightSection={text ? <CloseButton size="xs" aria-label="Clear the search" onClick={() => (setText(""), onChange(""))} /> : <Kbd size="xs">/</Kbd>}
-      value={text}
-      onChange={(e) => {
-        setText(e.currentTarget.value);
-        send(e.currentTarget.value);
-      }}
-      onKeyDown={(e) => {
-        if (e.key === "Escape") e.currentTarget.blur();
-        if (e.key === "Enter") {
-          onChange(text);
-          e.currentTarget.blur();
-        }
-      }}
-    />
-  );
-}
-
-function SeverityFilter({ value, onChange }: { value: Severity[]; onChange: (v: Severity[]) => void }) {
-  return (
-    <div className="row sevfilter" role="group" aria-label="Severity">
-      {SEVERITIES.map((s) => (
-        <button
-          type="button"
-          key={s}
-          className="chip"
-          aria-pressed={value.includes(s)}
-          aria-label={severityName(s)}
-          title={severityName(s)}
-          onClick={() => onChange(value.includes(s) ? value.filter((x) => x !== s) : SEVERITIES.filter((x) => x === s || value.includes(x)))}
-        >
-          <SeverityMark value={s} />
-        </button>
-      ))}
-    </div>
-  );
-}
-
-function NoAlerts({ keys }: { keys: boolean }) {
-  return (
-    <Empty icon={IconBell} title="No open alerts">
-      <p>
-        Either nothing unusual has happened, or no logs have come in yet. Detectors score a tenant from its first event; push some and watch this page.
-      </p>
-      <pre className="code" style={{ maxWidth: 640, width: "100%" }}>
-        tenantwatch ingest /var/log/auth.log --tenant acme --create
-      </pre>
-      <div className="row">
-        {keys && (
-          <Button variant="default" renderRoot={(p) => <Link to="/keys" {...p} />}>
-            Create an ingest key
-          </Button>
-        )}
-        <Button variant="default" renderRoot={(p) => <Link to="/alerts" search={{ status: "any" }} {...p} />}>
-          Show closed alerts too
-        </Button>
-      </div>
-    </Empty>
-  );
-}

@@ -21,10 +21,26 @@ const GROUPS: [string, [string[], string][]][] = [
     ],
   ],
   [
+    "In the alerts queue",
+    [
+      [["x"], "Select the row, or a group"],
+      [["Shift", "X"], "Select from the last selected to here"],
+      [["Shift", "J"], "Select while moving on"],
+      [["s"], "Start work"],
+      [["a"], "Assign to me"],
+      [["e"], "Close with a verdict, or open again"],
+      [["g"], "Group by the next thing"],
+      [["Esc"], "Select none"],
+    ],
+  ],
+  [
     "On an alert",
     [
       [["s"], "Start work: in progress"],
-      [["e"], "Close, or open again"],
+      [["a"], "Assign to me"],
+      [["e"], "Close with a verdict, or open again"],
+      [["c"], "Comment"],
+      [["h"], "Suppress…"],
       [["j", "k"], "Next and previous alert of the list"],
       [["u"], "Back to the list"],
     ],

@@ -39,6 +39,10 @@ interface Props<T> {
   loadMore?: (() => void) | undefined;
   scrollRef?: Ref<HTMLDivElement>;
   rowClass?: (row: T) => string;
+  /** A row that is one cell over all columns, such as a group's head; undefined for others. */
+  whole?: (row: T) => ReactNode | undefined;
+  /** For lists in which rows are picked: whether this one is. */
+  picked?: (row: T) => boolean;
 }
 
 const features = tableFeatures({});
@@ -116,6 +120,7 @@ export function DataTable<T extends object>(p: Props<T>) {
         {items.map((v) => {
           const r = model[v.index];
           if (!r) return null;
+          const whole = p.whole?.(r.original);
           return (
             <div
               role="row"
@@ -123,16 +128,21 @@ export function DataTable<T extends object>(p: Props<T>) {
               id={id(r.id)}
               aria-rowindex={v.index + 2}
               aria-selected={v.index === at}
-              className={`grow-line gline ${v.index === at ? "active" : ""} ${p.rowClass?.(r.original) ?? ""}`}
+              data-picked={p.picked?.(r.original) || undefined}
+              className={`${whole === undefined ? "grow-line" : "whole-line"} gline ${v.index === at ? "active" : ""} ${p.rowClass?.(r.original) ?? ""}`}
               style={{ height, transform: `translateY(${v.start}px)` }}
               onClick={(e) => {
-                if (e.target instanceof HTMLElement && e.target.closest("a,button")) return;
+                if (e.target instanceof HTMLElement && e.target.closest("a,button,label")) return;
                 if (getSelection()?.toString()) return; // selecting text is not opening
                 p.onActive?.(r.id);
                 p.onOpen(r.original);
               }}
             >
-              {narrow ? (
+              {whole !== undefined ? (
+                <div role="gridcell" aria-colspan={narrow ? 1 : columns.length}>
+                  {whole}
+                </div>
+              ) : narrow ? (
                 <div role="gridcell">{p.compact?.(r.original)}</div>
               ) : (
                 r.getAllCells().map((c, i) => (
