@@ -85,13 +85,15 @@ func (c *Calibrator) At(p float64) Calibration {
 	return k
 }
 
+var calBelief = float64(calHeft * Exp(-CalFrom) * 10)
+
 // P is the recalibrated p-value; never below the model's own.
 func (k Calibration) P(p float64) float64 {
 	p = ClampP(p)
 	x := -Log(p)
 	tail := 1.0
 	if x > CalFrom {
-		pu := (k.Mass + float64(calHeft*Exp(-CalFrom)*10)) / (k.N + calHeft*10)
+		pu := (k.Mass + calBelief) / (k.N + calHeft*10)
 		tail = math.Min(1, pu) * Exp(-(x-CalFrom)/k.Scale)
 	} else {
 		tail = (k.Mass + 1) / (k.N + 1)

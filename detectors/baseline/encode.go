@@ -100,7 +100,7 @@ func (f *Fan) Encode(s *state.Writer) {
 
 // Decode reads what Encode wrote.
 func (f *Fan) Decode(r *state.Reader) {
-	f.Regs, f.Exact = nil, nil
+	f.Regs, f.Exact, f.count = nil, nil, 0
 	if regs := r.Raw(); len(regs) == 256 {
 		f.Regs = append([]byte(nil), regs...)
 	} else if len(regs) != 0 {

@@ -1,7 +1,6 @@
 package baseline
 
 import (
-	"encoding/binary"
 	"math"
 	"math/bits"
 	"slices"
@@ -14,15 +13,16 @@ func Hash(s string) uint64 {
 	const k0, k1 = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 	h := uint64(len(s))*k0 ^ k1
 	for len(s) >= 8 {
-		var b [8]byte
-		copy(b[:], s)
-		hi, lo := bits.Mul64(h^binary.LittleEndian.Uint64(b[:]), k0)
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		hi, lo := bits.Mul64(h^w, k0)
 		h = hi ^ lo ^ k1
 		s = s[8:]
 	}
-	var b [8]byte
-	copy(b[:], s)
-	hi, lo := bits.Mul64(h^binary.LittleEndian.Uint64(b[:]), k1)
+	w := uint64(0) // the bytes left over, little-endian
+	for i := len(s) - 1; i >= 0; i-- {
+		w = w<<8 | uint64(s[i])
+	}
+	hi, lo := bits.Mul64(h^w, k1)
 	h = hi ^ lo
 	h ^= h >> 29
 	h *= k0
@@ -38,6 +38,7 @@ const fanExact = 64
 type Fan struct {
 	Exact []uint64 // sorted hashes, while Regs is nil
 	Regs  []byte   // 256 registers
+	count float64  // what Count made of them, 0: not known
 }
 
 // Add adds the hash of a value; it reports whether the count grew for sure.
@@ -63,7 +64,7 @@ func (f *Fan) Add(h uint64) bool {
 func (f *Fan) register(h uint64) bool {
 	rank := byte(bits.LeadingZeros64(h<<8|0xff) + 1)
 	if r := &f.Regs[h>>56]; *r < rank {
-		*r = rank
+		*r, f.count = rank, 0
 		return true
 	}
 	return false
@@ -74,9 +75,16 @@ func (f *Fan) Count() float64 {
 	if f.Regs == nil {
 		return float64(len(f.Exact))
 	}
+	if f.count == 0 { // at least 64 when it is known
+		f.count = estimate(f.Regs)
+	}
+	return f.count
+}
+
+func estimate(regs []byte) float64 {
 	sum, empty := 0.0, 0
-	for _, r := range f.Regs {
-		sum += math.Ldexp(1, -int(r))
+	for _, r := range regs {
+		sum += math.Float64frombits(uint64(1023-int(r)) << 52) // 2^-r
 		if r == 0 {
 			empty++
 		}
@@ -91,5 +99,5 @@ func (f *Fan) Count() float64 {
 
 // Reset empties f and keeps its memory while that is small.
 func (f *Fan) Reset() {
-	f.Exact, f.Regs = f.Exact[:0], nil
+	f.Exact, f.Regs, f.count = f.Exact[:0], nil, 0
 }

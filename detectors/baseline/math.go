@@ -21,11 +21,23 @@ func Exp(x float64) float64 {
 	}
 	k := math.Floor(float64(x*1.4426950408889634) + 0.5)
 	r := float64(x-float64(k*ln2Hi)) - float64(k*ln2Lo) // |r| <= ln2/2
-	s := 1.0
-	for i := 13; i >= 1; i-- { // Taylor by Horner: the 14th term is below 1e-17
-		s = 1 + float64(float64(r*s)/float64(i))
-	}
-	return math.Ldexp(s, int(k))
+	// Taylor by Horner, written out: the 14th term is below 1e-17. Halves,
+	// quarters and eighths are exact, so they need no division.
+	s := 1 + float64(r/13)
+	s = 1 + float64(float64(r*s)/12)
+	s = 1 + float64(float64(r*s)/11)
+	s = 1 + float64(float64(r*s)/10)
+	s = 1 + float64(float64(r*s)/9)
+	s = 1 + float64(float64(r*s)*0.125)
+	s = 1 + float64(float64(r*s)/7)
+	s = 1 + float64(float64(r*s)/6)
+	s = 1 + float64(float64(r*s)/5)
+	s = 1 + float64(float64(r*s)*0.25)
+	s = 1 + float64(float64(r*s)/3)
+	s = 1 + float64(float64(r*s)*0.5)
+	s = 1 + float64(r*s)
+	// s 2^k: s is about 1 and |k| at most 1023, so the exponent has room.
+	return math.Float64frombits(math.Float64bits(s) + uint64(int64(k))<<52)
 }
 
 // Log is the natural logarithm, to about 2 units in the last place, by
@@ -39,19 +51,35 @@ func Log(x float64) float64 {
 	case math.IsInf(x, 1):
 		return x
 	}
-	m, e := math.Frexp(x)
+	m, e := frexp(x)
 	if m < math.Sqrt2/2 {
 		m *= 2
 		e--
 	}
 	f := (m - 1) / (m + 1) // |f| <= 0.1716
 	q := float64(f * f)
-	s := 1.0 / 23
-	for i := 21; i >= 1; i -= 2 {
-		s = 1/float64(i) + float64(q*s)
-	}
+	s := 1.0/21 + float64(q*(1.0/23))
+	s = 1.0/19 + float64(q*s)
+	s = 1.0/17 + float64(q*s)
+	s = 1.0/15 + float64(q*s)
+	s = 1.0/13 + float64(q*s)
+	s = 1.0/11 + float64(q*s)
+	s = 1.0/9 + float64(q*s)
+	s = 1.0/7 + float64(q*s)
+	s = 1.0/5 + float64(q*s)
+	s = 1.0/3 + float64(q*s)
+	s = 1 + float64(q*s)
 	k := float64(e)
 	return float64(k*ln2Hi) + (float64(k*ln2Lo) + float64(2*float64(f*s)))
+}
+
+// frexp is math.Frexp for x > 0, not infinite: x = m 2^e, m in [1/2,1).
+func frexp(x float64) (m float64, e int) {
+	b := math.Float64bits(x)
+	if b < 1<<52 { // subnormal
+		return math.Frexp(x)
+	}
+	return math.Float64frombits(b&(1<<52-1) | 1022<<52), int(b>>52) - 1022
 }
 
 // LogGamma is ln Γ(x) for x > 0: the recurrence up to x >= 10, then Stirling's
@@ -67,10 +95,12 @@ func LogGamma(x float64) float64 {
 	}
 	i := 1 / x
 	q := float64(i * i)
-	s := 1.0 / 156 // the coefficients are B2k/(2k(2k-1))
-	for _, c := range [...]float64{-691.0 / 360360, 1.0 / 1188, -1.0 / 1680, 1.0 / 1260, -1.0 / 360, 1.0 / 12} {
-		s = c + float64(q*s)
-	}
+	s := -691.0/360360 + float64(q*(1.0/156)) // the coefficients are B2k/(2k(2k-1))
+	s = 1.0/1188 + float64(q*s)
+	s = -1.0/1680 + float64(q*s)
+	s = 1.0/1260 + float64(q*s)
+	s = -1.0/360 + float64(q*s)
+	s = 1.0/12 + float64(q*s)
 	const halfLn2Pi = 0.91893853320467274178
 	v := float64((x-0.5)*Log(x)) - x + halfLn2Pi + float64(i*s)
 	if shift != 1 {
