@@ -58,9 +58,10 @@ const users = createRoute({ getParentRoute: () => shell, path: "/users", validat
 const settings = createRoute({ getParentRoute: () => shell, path: "/settings", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/settings")) });
 const exports_ = createRoute({ getParentRoute: () => shell, path: "/exports", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/exports")) });
 const account = createRoute({ getParentRoute: () => shell, path: "/account", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/account")) });
+const trailRoute = createRoute({ getParentRoute: () => shell, path: "/trail", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/trail")) });
 const webhook = createRoute({ getParentRoute: () => shell, path: "/webhooks/$id", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/webhook")) });
 
-const tree = root.addChildren([signin, shell.addChildren([overview, alerts, alert, audit, entities, entity, detectors, quarantine, keys, webhooks, webhook, users, settings, exports_, account])]);
+const tree = root.addChildren([signin, shell.addChildren([overview, alerts, alert, audit, entities, entity, detectors, quarantine, keys, webhooks, webhook, users, settings, exports_, account, trailRoute])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

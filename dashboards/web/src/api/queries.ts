@@ -269,3 +269,6 @@ export const backtestQuery = (tenant: string | undefined, id: string) =>
     queryFn: ({ signal }) => body(client.GET("/api/v1/backtests/{id}", { params: { path: { id }, query: tenantParam(tenant) }, signal })),
     refetchInterval: (q) => (q.state.data && (q.state.data.status === "queued" || q.state.data.status === "running") ? 800 : false),
   });
+
+export const trailQuery = (tenant: string | undefined) =>
+  paged(["trail", tenant ?? ""], (after, signal) => body(client.GET("/api/v1/audit/trail", { params: { query: page(tenant, after) }, signal })));

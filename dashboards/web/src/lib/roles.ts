@@ -11,6 +11,7 @@ export type Permission =
   | "keys:manage"
   | "webhooks:read"
   | "webhooks:manage"
+  | "audit:read"
   | "users:read"
   | "users:manage"
   | "tenants:manage"

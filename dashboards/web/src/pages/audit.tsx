@@ -23,6 +23,7 @@ import { QueryError, QueryInput } from "../ui/queryinput";
 import { Denied, Empty, Failed, SkeletonRows } from "../ui/states";
 import { DataTable } from "../ui/table";
 import { ChooseTenant } from "../ui/choosetenant";
+import { Searches } from "../ui/searches";
 import { Time } from "../ui/time";
 import { TimeRange } from "../ui/timerange";
 import { useTitle } from "../ui/title";
@@ -141,6 +142,7 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
             <IconRefresh size={16} />
           </ActionIcon>
         </Tooltip>
+        <Searches search={search} param={param} open={(c) => set(c)} />
         {exporting && (
         <Menu position="bottom-end">
           <Menu.Target>

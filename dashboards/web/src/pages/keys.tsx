@@ -10,7 +10,7 @@ import { useCan, useScope } from "../session";
 import { Confirm, More, Secret, useTenantField } from "../ui/admin";
 import { TenantMark } from "../ui/badges";
 import { CopyButton } from "../ui/copy";
-import { IconKey, IconPlus, IconTrash } from "../ui/icons";
+import { IconKey, IconPlus, IconRefresh, IconTrash } from "../ui/icons";
 import { Denied, Empty, Failed, SkeletonRows } from "../ui/states";
 import { Txt } from "../ui/text";
 import { Time } from "../ui/time";
@@ -28,6 +28,7 @@ export default function Keys() {
   const rows = list.data?.pages.flatMap((p) => p.items) ?? [];
   const [creating, setCreating] = useState(false);
   const [doomed, setDoomed] = useState<Key>();
+  const [turning, setTurning] = useState<Key>();
   const queries = useQueryClient();
   const say = useToast();
   useTitle("Keys");
@@ -108,9 +109,16 @@ export default function Keys() {
                     </td>
                     <td className="right">
                       {manage && (
-                        <Button size="compact-xs" variant="subtle" color="gray" leftSection={<IconTrash size={13} />} onClick={() => setDoomed(k)}>
-                          Revoke
-                        </Button>
+                        <span className="row" style={{ justifyContent: "flex-end", gap: 2 }}>
+                          {!k.replaced_by && (
+                            <Button size="compact-xs" variant="subtle" color="gray" leftSection={<IconRefresh size={13} />} onClick={() => setTurning(k)}>
+                              Rotate
+                            </Button>
+                          )}
+                          <Button size="compact-xs" variant="subtle" color="gray" leftSection={<IconTrash size={13} />} onClick={() => setDoomed(k)}>
+                            Revoke
+                          </Button>
+                        </span>
                       )}
                     </td>
                   </tr>
@@ -124,6 +132,9 @@ export default function Keys() {
       <Modal opened={creating} onClose={() => setCreating(false)} title="New key" size="lg" closeButtonProps={{ "aria-label": "Close" }} closeOnClickOutside={false}>
         {creating && <Create tenant={search.tenant} close={() => setCreating(false)} />}
       </Modal>
+      <Modal opened={turning !== undefined} onClose={() => setTurning(undefined)} title="Rotate a key" size="lg" closeButtonProps={{ "aria-label": "Close" }} closeOnClickOutside={false}>
+        {turning && <Rotate of={turning} multi={multi} close={() => setTurning(undefined)} />}
+      </Modal>
       <Confirm opened={doomed !== undefined} close={() => setDoomed(undefined)} run={() => doomed && revoke.mutate(doomed)} pending={revoke.isPending} title="Revoke this key?" verb="Revoke the key">
         <b>
           <Txt value={doomed?.name ?? ""} />
@@ -131,6 +142,56 @@ export default function Keys() {
         stops working at once. Whatever still uses it gets 401 and keeps its events until it has another key.
       </Confirm>
     </div>
+  );
+}
+
+const OVERLAPS = [
+  { value: "0", label: "At once" },
+  { value: "3600", label: "In an hour" },
+  { value: "86400", label: "In a day" },
+  { value: "604800", label: "In a week" },
+];
+
+/** A successor with the same rights; the old key ends a while later, so that nothing stops in between. */
+function Rotate({ of, multi, close }: { of: Key; multi: boolean; close: () => void }) {
+  const [overlap, setOverlap] = useState("86400");
+  const queries = useQueryClient();
+  const turn = useMutation({
+    mutationFn: () => body(client.POST("/api/v1/keys/{id}/rotate", { params: { path: { id: of.id } }, body: { ...(multi ? { tenant_id: of.tenant_id } : {}), overlap_seconds: Number(overlap) } })),
+    onSuccess: () => void queries.invalidateQueries({ queryKey: ["keys"] }),
+  });
+  if (turn.data) return <Created made={turn.data} close={close} />;
+  const error = turn.error ? asApiError(turn.error) : undefined;
+  return (
+    <form
+      className="stack"
+      style={{ gap: 14 }}
+      onSubmit={(e) => {
+        e.preventDefault();
+        turn.mutate();
+      }}
+    >
+      <p style={{ margin: 0 }} className="wrap">
+        <b>
+          <Txt value={of.name} />
+        </b>{" "}
+        gets a new secret. Put it in place while the old one still works.
+      </p>
+      <Select label="The old secret ends" size="sm" allowDeselect={false} value={overlap} onChange={(v) => setOverlap(v ?? "86400")} data={OVERLAPS} />
+      {error && (
+        <div role="alert" className="formerror wrap">
+          {error.title}. {error.detail}
+        </div>
+      )}
+      <div className="row" style={{ justifyContent: "flex-end" }}>
+        <Button variant="default" onClick={close}>
+          Cancel
+        </Button>
+        <Button type="submit" loading={turn.isPending}>
+          Rotate
+        </Button>
+      </div>
+    </form>
   );
 }
 

@@ -10,7 +10,7 @@ import { body, client } from "../api/client";
 import { can } from "../lib/roles";
 import { useScope, useSession } from "../session";
 import { EntityMark, SeverityMark, TenantMark } from "../ui/badges";
-import { IconBell, IconBuilding, IconDownload, IconHelp, IconHome, IconKey, IconLock, IconQuarantine, IconRadar, IconSearch, IconSettings, IconUser, IconUsers, IconWebhook } from "../ui/icons";
+import { IconBell, IconBuilding, IconClock, IconDownload, IconHelp, IconHome, IconKey, IconLock, IconQuarantine, IconRadar, IconSearch, IconSettings, IconUser, IconUsers, IconWebhook } from "../ui/icons";
 import { Txt } from "../ui/text";
 
 interface Item {
@@ -55,7 +55,7 @@ export default function Palette({ close, openHelp }: { close: () => void; openHe
       close();
       void f();
     };
-    const page = (name: string, to: "/" | "/alerts" | "/audit" | "/entities" | "/detectors" | "/quarantine" | "/keys" | "/webhooks" | "/users" | "/settings" | "/exports" | "/account", Icon: typeof IconHome, show = true): Item[] =>
+    const page = (name: string, to: "/" | "/alerts" | "/audit" | "/entities" | "/detectors" | "/quarantine" | "/keys" | "/webhooks" | "/users" | "/settings" | "/exports" | "/account" | "/trail", Icon: typeof IconHome, show = true): Item[] =>
       show ? [{ key: to, group: "Pages", words: name, show: <Row icon={<Icon size={16} aria-hidden />}>{name}</Row>, run: go(() => navigate({ to, search: keep })) }] : [];
     const all: Item[] = [
       ...page("Overview", "/", IconHome),
@@ -68,6 +68,7 @@ export default function Palette({ close, openHelp }: { close: () => void; openHe
       ...page("Webhooks", "/webhooks", IconWebhook, can(session, "webhooks:read")),
       ...page("Exports", "/exports", IconDownload, can(session, "events:export")),
       ...page("Users", "/users", IconUser, can(session, "users:read")),
+      ...page("Trail", "/trail", IconClock, can(session, "audit:read")),
       ...page("Settings", "/settings", IconSettings),
       ...page("Your account: password, second factor, sessions", "/account", IconLock),
       { key: "help", group: "Pages", words: "Keyboard shortcuts help", show: <Row icon={<IconHelp size={16} aria-hidden />}>Keyboard shortcuts</Row>, hint: "?", run: go(openHelp) },

@@ -8,7 +8,7 @@ import { live, useLink } from "../api/stream";
 import { compact } from "../lib/format";
 import { can, ROLE_NAMES } from "../lib/roles";
 import { useScope, useSession } from "../session";
-import { IconBell, IconDesktop, IconDownload, IconHelp, IconHome, IconKey, IconLock, IconLogout, IconMoon, IconQuarantine, IconRadar, IconSearch, IconSettings, IconSun, IconUser, IconUsers, IconWebhook } from "../ui/icons";
+import { IconBell, IconClock, IconDesktop, IconDownload, IconHelp, IconHome, IconKey, IconLock, IconLogout, IconMoon, IconQuarantine, IconRadar, IconSearch, IconSettings, IconSun, IconUser, IconUsers, IconWebhook } from "../ui/icons";
 import { usePrefs } from "../ui/prefs";
 import { Txt } from "../ui/text";
 import { useToast } from "../ui/toast";
@@ -37,6 +37,7 @@ export function Sidebar({ openHelp, openPalette }: { openHelp: () => void; openP
     { to: "/exports", label: "Exports", icon: IconDownload, show: can(session, "events:export"), section: "Data and access" },
     { to: "/webhooks", label: "Webhooks", icon: IconWebhook, show: can(session, "webhooks:read"), section: "Data and access" },
     { to: "/users", label: "Users", icon: IconUser, show: can(session, "users:read"), section: "Data and access" },
+    { to: "/trail", label: "Trail", icon: IconClock, show: can(session, "audit:read"), section: "Data and access" },
     { to: "/settings", label: "Settings", icon: IconSettings, show: true, section: "Data and access" },
   ] as const;
   let section = "";

@@ -24,6 +24,7 @@ const TITLES: Record<string, string> = {
   settings: "Settings",
   exports: "Exports",
   account: "Your account",
+  trail: "Trail",
 };
 
 const PARENTS: Record<string, "/alerts" | "/webhooks" | "/entities"> = { webhooks: "/webhooks", entities: "/entities" };
