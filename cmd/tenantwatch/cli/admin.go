@@ -53,10 +53,26 @@ func at(v any, path string) string {
 		return x
 	case float64:
 		return strconv.FormatFloat(x, 'f', -1, 64)
-	default:
-		b, _ := json.Marshal(x)
-		return string(b)
+	case []any:
+		if words, ok := texts(x); ok {
+			return strings.Join(words, ", ")
+		}
 	}
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+// texts is a list as strings, if it holds nothing else.
+func texts(list []any) ([]string, bool) {
+	out := make([]string, len(list))
+	for i, v := range list {
+		s, ok := v.(string)
+		if !ok {
+			return nil, false
+		}
+		out[i] = s
+	}
+	return out, true
 }
 
 // printer writes items in the chosen form; ndjson and table as they come.
@@ -160,6 +176,9 @@ func (p *printer) done() error {
 
 // list pages through a resource until max items were printed (0: all).
 func (a *cmdline) list(c *cobra.Command, path string, q url.Values, limit int, cols ...column) error {
+	if limit < 0 {
+		return usageError("--limit %d: want a number from 1, or 0 for all", limit)
+	}
 	form, err := output(c)
 	if err != nil {
 		return err
@@ -229,7 +248,7 @@ func sub(use, short string, args cobra.PositionalArgs, run func(*cobra.Command, 
 	return c
 }
 
-var tenantColumns = []column{{"ID", "id"}, {"NAME", "name"}, {"CREATED", "created_at"}}
+var tenantColumns = []column{{"ID", "id"}, {"NAME", "name"}, {"STATUS", "status"}, {"PLACEMENT", "placement"}, {"CREATED", "created_at"}}
 
 func (a *cmdline) tenantCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "tenant", Short: "Create, list, set up, suspend and delete tenants"}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,7 +61,11 @@ func (a *cmdline) alertShowCmd() *cobra.Command {
 			return p.done()
 		}
 		for _, l := range []column{{"", "title"}, {"", "reason"}, {"", "counterfactual"}, {"tenant    ", "tenant_id"}, {"entity    ", "entity.id"}, {"severity  ", "severity"}, {"score     ", "score"}, {"p-value   ", "p_value"}, {"technique ", "technique"}, {"events    ", "count"}, {"raised    ", "raised_at_event_time"}, {"status    ", "triage.status"}} {
-			if _, err := fmt.Fprintf(a.Out, "%s%s\n", l.head, clean(at(al, l.path))); err != nil {
+			text := clean(at(al, l.path))
+			if p, ok := al[l.path].(float64); ok && l.path == "p_value" {
+				text = strconv.FormatFloat(p, 'g', 3, 64) // -o json has every digit
+			}
+			if _, err := fmt.Fprintf(a.Out, "%s%s\n", l.head, text); err != nil {
 				return err
 			}
 		}
@@ -69,7 +74,7 @@ func (a *cmdline) alertShowCmd() *cobra.Command {
 }
 
 func (a *cmdline) alertAckCmd() *cobra.Command {
-	var assignee string
+	var assignee, comment string
 	cmd := sub("ack ID…", "Take alerts on: in progress, and assigned", minArgs(1, "the alerts' ids"), func(c *cobra.Command, args []string) error {
 		return a.triage(c, args, func(me string) map[string]any {
 			if assignee == "" {
@@ -79,23 +84,34 @@ func (a *cmdline) alertAckCmd() *cobra.Command {
 			if assignee != "" {
 				body["assignee"] = assignee
 			}
-			return body
+			return withComment(body, comment)
 		})
 	})
 	cmd.Flags().StringVar(&assignee, "assignee", "", "who works on it (default: whose credential it is)")
+	cmd.Flags().StringVar(&comment, "comment", "", "a note for the alert's history")
 	return cmd
 }
 
+func withComment(change map[string]any, comment string) map[string]any {
+	if comment != "" {
+		change["comment"] = comment
+	}
+	return change
+}
+
 func (a *cmdline) alertCloseCmd() *cobra.Command {
-	var verdict string
+	var verdict, comment string
 	cmd := sub("close ID…", "Close alerts with a verdict", minArgs(1, "the alerts' ids"), func(c *cobra.Command, args []string) error {
 		switch verdict {
 		case "true_positive", "benign", "false_positive", "duplicate":
 		default:
 			return usageError("--verdict %q: want true_positive, benign, false_positive or duplicate", verdict)
 		}
-		return a.triage(c, args, func(string) map[string]any { return map[string]any{"status": "closed", "verdict": verdict} })
+		return a.triage(c, args, func(string) map[string]any {
+			return withComment(map[string]any{"status": "closed", "verdict": verdict}, comment)
+		})
 	})
+	cmd.Flags().StringVar(&comment, "comment", "", "a note for the alert's history: why it is what it is")
 	cmd.Flags().StringVar(&verdict, "verdict", "", "true_positive, benign, false_positive or duplicate (required)")
 	return cmd
 }

@@ -5,11 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sort"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // command runs one command line in this process.
@@ -53,6 +57,60 @@ func TestExitCodesAndMessages(t *testing.T) {
 	f(exitUsage, "listen.api", "up", "--listen-api", "nonsense")
 	f(exitFailed, "is not set", "serve")
 	f(exitUsage, "--start", "simulate", "--start", "yesterday")
+	f(exitUsage, "is a directory", "score", "events", t.TempDir())
+	f(exitUsage, "tenantwatch: tenant rename needs", "tenant", "rename", "acme")
+	f(exitUsage, "--limit -3", "alerts", "list", "--limit", "-3")
+}
+
+func TestAGroupRefusesWhatItDoesNotKnow(t *testing.T) {
+	groups := 0
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+		if !c.HasSubCommands() || !c.HasParent() {
+			return
+		}
+		groups++
+		path := strings.Fields(c.CommandPath())[1:]
+		out, stderr, code := command(t, "", append(path, "frobnicate")...)
+		if code != exitUsage || out != "" || !strings.Contains(stderr, `has no command "frobnicate"`) {
+			t.Errorf("%v frobnicate: exit %d, %q, %q", path, code, out, stderr)
+		}
+		if out, _, code := command(t, "", path...); code != exitOK || !strings.Contains(out, "Available Commands") {
+			t.Errorf("%v alone: exit %d, %q", path, code, out)
+		}
+	}
+	walk((&cmdline{}).root())
+	if groups < 8 {
+		t.Fatalf("looked at %d groups", groups)
+	}
+	if out, _, code := command(t, "", "completion", "bash"); code != exitOK || !strings.Contains(out, "bash completion") {
+		t.Errorf("completion bash: exit %d, %d bytes", code, len(out))
+	}
+	if _, stderr, _ := command(t, "", "tenant", "lisst"); !strings.Contains(stderr, `did you mean "list"?`) {
+		t.Errorf("no hint: %q", stderr)
+	}
+}
+
+func TestTablesAndRefusalsReadWell(t *testing.T) {
+	v := row{"list": []any{"a", "b"}, "none": []any{}, "mixed": []any{"a", 1.0}, "n": 0.5}
+	for path, want := range map[string]string{"list": "a, b", "none": "", "mixed": `["a",1]`, "n": "0.5", "absent": ""} {
+		if got := at(v, path); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+	refusal := func(body string) string {
+		return answerError(&http.Response{StatusCode: 400, Body: io.NopCloser(strings.NewReader(body))}).Error()
+	}
+	got := refusal(`{"type":"/problems/x","title":"No","detail":"status is none of a, b","errors":[{"field":"status","message":"is none of a, b"},{"field":"other","message":"is missing"}]}`)
+	if want := "400 No: status is none of a, b\n  other: is missing"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := refusal(`{"type":"/problems/tenant-required","title":"Which tenant?","detail":"give tenant_id"}`); !strings.Contains(got, "--tenant") {
+		t.Errorf("%q does not say which flag", got)
+	}
 }
 
 // burst is a quiet week of three people and then a brute force on one.

@@ -30,7 +30,7 @@ type remote struct {
 // that `up` left in the data directory.
 func remoteFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.String("data-dir", config.Default().DataDir, "data directory of the running `tenantwatch up` (TENANTWATCH_DATA_DIR)")
+	f.String("data-dir", config.Default().DataDir, "data directory of the running tenantwatch (TENANTWATCH_DATA_DIR)")
 	f.String("url", os.Getenv("TENANTWATCH_URL"), "address of the API instead (TENANTWATCH_URL; the token comes from TENANTWATCH_TOKEN)")
 	f.String("address", os.Getenv("TENANTWATCH_ADDRESS"), "the same as --url (TENANTWATCH_ADDRESS)")
 	f.String("token", "", "API token, when --url is given; TENANTWATCH_TOKEN keeps it out of the list of processes")
@@ -81,6 +81,7 @@ func (a *cmdline) remote(c *cobra.Command) (*remote, error) {
 
 // problem is an RFC 9457 answer.
 type problem struct {
+	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
 	Status int    `json:"status"`
@@ -142,7 +143,13 @@ func answerError(resp *http.Response) error {
 		if p.Detail != "" && p.Detail != p.Title {
 			msg += ": " + p.Detail
 		}
+		if strings.HasSuffix(p.Type, "tenant-required") {
+			msg = "which tenant? This is about one, and the credential covers several: name it with --tenant"
+		}
 		for _, e := range p.Errors {
+			if strings.Contains(p.Detail, e.Field) && strings.Contains(p.Detail, e.Message) {
+				continue // the detail has said so
+			}
 			msg += fmt.Sprintf("\n  %s: %s", e.Field, e.Message)
 		}
 	}

@@ -189,8 +189,15 @@ func checkInput(format, tz string, paths []string, mappings ...*mapping.Mapping)
 			if stdin++; stdin > 1 {
 				return nil, usageError("- is named twice: standard input can be read once")
 			}
-		} else if st, err := os.Stat(p); err != nil || st.IsDir() {
+			continue
+		}
+		switch st, err := os.Stat(p); {
+		case errors.Is(err, os.ErrNotExist):
 			return nil, usageError("%s: no such file", p)
+		case err != nil:
+			return nil, usageError("%w", err)
+		case st.IsDir():
+			return nil, usageError("%s is a directory: name the files in it", p)
 		}
 	}
 	return zone, nil

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -107,7 +108,39 @@ some lines were quarantined, 4 not allowed, 5 not found.`,
 		return usageError("%w\nSee `%s --help`.", err, c.CommandPath())
 	})
 	root.AddCommand(a.upCmd(), a.serveCmd(), a.ingestCmd(), a.parseCmd(), a.quarantineCmd(), a.scoreCmd(), a.alertsCmd(), a.searchCmd(), a.tenantCmd(), a.keyCmd(), a.userCmd(), a.usageCmd(), a.trailCmd(), a.webhookCmd(), a.suppressCmd(), a.doctorCmd(), a.migrateCmd(), a.engineCmd(), a.versionCmd(), a.configCmd(), a.simulateCmd(), a.backtestCmd())
+	root.SetOut(a.Out) // the completion command keeps what it is now
+	root.InitDefaultCompletionCmd()
+	refuseUnknown(root)
 	return root
+}
+
+// refuseUnknown makes a group of commands refuse a word it does not know:
+// left alone, cobra shows the group's help and reports success, which a script
+// with a slip of the pen would take for done.
+func refuseUnknown(group *cobra.Command) {
+	for _, c := range group.Commands() {
+		if c.HasSubCommands() && !c.Runnable() {
+			c.Args = cobra.ArbitraryArgs
+			c.DisableFlagsInUseLine = true
+			c.SuggestionsMinimumDistance = 2
+			c.RunE = func(c *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return c.Help()
+				}
+				hint := ""
+				if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+					hint = fmt.Sprintf("; did you mean %q?", like[0])
+				}
+				return usageError("%s has no command %q%s\nSee `%s --help`.", named(c), args[0], hint, c.CommandPath())
+			}
+		}
+		refuseUnknown(c)
+	}
+}
+
+// named is a command without the program's name, which messages begin with.
+func named(c *cobra.Command) string {
+	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
 }
 
 func (a *cmdline) versionCmd() *cobra.Command {
@@ -123,7 +156,7 @@ func (a *cmdline) versionCmd() *cobra.Command {
 // noArgs and friends give cobra's argument errors the usage exit code.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError("%q: %s takes no arguments\nSee `%s --help`.", args[0], c.CommandPath(), c.CommandPath())
+		return usageError("%q: %s takes no arguments\nSee `%s --help`.", args[0], named(c), c.CommandPath())
 	}
 	return nil
 }
@@ -131,7 +164,7 @@ func noArgs(c *cobra.Command, args []string) error {
 func minArgs(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < n {
-			return usageError("%s needs %s\nSee `%s --help`.", c.CommandPath(), what, c.CommandPath())
+			return usageError("%s needs %s\nSee `%s --help`.", named(c), what, c.CommandPath())
 		}
 		return nil
 	}
@@ -140,7 +173,7 @@ func minArgs(n int, what string) cobra.PositionalArgs {
 func exactArgs(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usageError("%s needs %s\nSee `%s --help`.", c.CommandPath(), what, c.CommandPath())
+			return usageError("%s needs %s\nSee `%s --help`.", named(c), what, c.CommandPath())
 		}
 		return nil
 	}

@@ -45,7 +45,7 @@ func (a *cmdline) tenantLifeCmds() []*cobra.Command {
 		}
 		return a.write(c, http.MethodDelete, tenantPath(args[0], "?"+q.Encode()), nil, stateColumns...)
 	}))
-	remove.Flags().IntVar(&grace, "grace-days", 30, "days in which `tenant restore` brings it back whole, 0 to 365")
+	remove.Flags().IntVar(&grace, "grace-days", 30, "days in which \"tenant restore\" brings it back whole, 0 to 365")
 	restore := sub("restore ID", "Take a deletion back within its time of grace", one, func(c *cobra.Command, args []string) error {
 		return a.write(c, http.MethodPost, tenantPath(args[0], "/restore"), map[string]string{}, stateColumns...)
 	})
