@@ -225,6 +225,9 @@ func TestSuspension(t *testing.T) {
 	if got, err := c.Tenants.Suspend(ctx, tests, acme, "unpaid"); err != nil || !got.Suspended() || got.Reason != "unpaid" {
 		t.Fatalf("suspend: %+v, %v", got, err)
 	}
+	if err := c.TakesIn(ctx, acme); !errors.Is(err, core.ErrSuspended) {
+		t.Fatalf("a suspended tenant takes events in: %v", err)
+	}
 	if err := c.InTenant(ctx, acme, nop); !errors.Is(err, core.ErrSuspended) {
 		t.Fatalf("a write into a suspended tenant: %v", err)
 	}

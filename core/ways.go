@@ -43,6 +43,17 @@ func (c *Core) InTenant(ctx context.Context, id tenant.ID, fn func(pgx.Tx) error
 	return c.transact(ctx, "tenant", beginTenant+row.id+"'", fn)
 }
 
+// TakesIn reports whether a tenant takes events in: nil if so, ErrNotFound for
+// an unknown one, ErrSuspended for one that is suspended or on its way out. The
+// answer may be 5 s old, as InTenant's is.
+func (c *Core) TakesIn(ctx context.Context, id tenant.ID) error {
+	row, err := c.resolve(ctx, id)
+	if err == nil && row.suspended {
+		err = fmt.Errorf("tenant %s: %w", id, ErrSuspended)
+	}
+	return err
+}
+
 // InTenantRead is InTenant for reading only; it reads a suspended tenant too,
 // since whether somebody may is the caller's to decide.
 func (c *Core) InTenantRead(ctx context.Context, id tenant.ID, fn func(pgx.Tx) error) error {

@@ -61,7 +61,7 @@ func (a *App) startCollector(b backends, c *core.Core, store *eventstore.Store, 
 		return err
 	}
 	a.life.run("collector", s.Run)
-	if err := errors.Join(a.startTrail(c, producer), a.startSources(enriched, described.For)); err != nil || ls.otlp == nil {
+	if err := errors.Join(a.startTrail(c, producer), a.startSources(newHoldSink(enriched, c.TakesIn), described.For)); err != nil || ls.otlp == nil {
 		return err
 	}
 	g, err := otlp.NewGRPC(otlp.GRPCOptions{Listener: ls.otlp, Handler: h, TLS: secure, Logger: log})
