@@ -48,10 +48,12 @@ func (a Amount) Tail(ln float64, p AmountPrior) float64 {
 	return StudentTail((ln-c)/s, v)
 }
 
+var lnGammaHalf = LogGamma(0.5)
+
 // StudentTail is P(T >= t) of Student's t with v degrees of freedom, by the
 // incomplete beta function (Abramowitz and Stegun 26.7.1).
 func StudentTail(t, v float64) float64 {
-	half := 0.5 * RegIncBeta(v/2, 0.5, v/(v+float64(t*t)))
+	half := 0.5 * regIncBeta(v/2, 0.5, v/(v+float64(t*t)), lnGammaHalf)
 	if t < 0 {
 		return ClampP(1 - half)
 	}

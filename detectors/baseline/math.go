@@ -112,7 +112,10 @@ func LogGamma(x float64) float64 {
 // RegIncBeta is the regularised incomplete beta function I_x(a, b) for a, b > 0
 // and x in [0,1], by Lentz's evaluation of the continued fraction
 // (Abramowitz and Stegun 26.5.8), on the side where it converges.
-func RegIncBeta(a, b, x float64) float64 {
+func RegIncBeta(a, b, x float64) float64 { return regIncBeta(a, b, x, 0) }
+
+// regIncBeta is RegIncBeta where ln Γ(b) is known; 0 when it is not.
+func regIncBeta(a, b, x, lnGammaB float64) float64 {
 	switch {
 	case x != x || !(a > 0) || !(b > 0):
 		return math.NaN()
@@ -121,7 +124,10 @@ func RegIncBeta(a, b, x float64) float64 {
 	case x >= 1:
 		return 1
 	}
-	front := LogGamma(a+b) - LogGamma(a) - LogGamma(b) + float64(a*Log(x)) + float64(b*Log(1-x))
+	if lnGammaB == 0 {
+		lnGammaB = LogGamma(b)
+	}
+	front := LogGamma(a+b) - LogGamma(a) - lnGammaB + float64(a*Log(x)) + float64(b*Log(1-x))
 	if x > (a+1)/(a+b+2) {
 		return clamp01(1 - Exp(front)*betaFraction(b, a, 1-x)/b)
 	}

@@ -96,6 +96,11 @@ func (p *Palette) Learn(h uint64, day int32) bool {
 		p.Births++
 		return true
 	}
+	return p.Again(i, day)
+}
+
+// Again is Learn for the value that Find found at i.
+func (p *Palette) Again(i int, day int32) bool {
 	v := &p.Values[i]
 	if day <= v.Day {
 		return false

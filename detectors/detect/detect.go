@@ -72,6 +72,8 @@ type Scope struct {
 	Explained  bool // an open alert on another entity accounts for the event
 	Episode    bool // the entity has an open alert in which the detector has a part
 	Flagged    bool // in Close: the window raised or fed an alert
+
+	hashes hashes
 }
 
 // Verdict is what Observe found.

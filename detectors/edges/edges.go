@@ -150,8 +150,8 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 		now, mean := e.cell.add(minute, n)
 		look = w.grow(float64(now), float64(mean), 0) || look
 		if res := s.Event.Resource; res != "" {
-			h := baseline.Hash(res)
-			now, mean := c.edge(h^baseline.Hash(s.Event.Actor)*0x9E3779B97F4A7C15, minute, n)
+			h := s.ResourceHash()
+			now, mean := c.edge(h^s.ActorHash()*0x9E3779B97F4A7C15, minute, n)
 			if w.grow(float64(now), float64(mean), h) {
 				s.Names.Remember(h, res)
 				look = true

@@ -85,6 +85,7 @@ type entity struct {
 	lastASN                                           uint32
 	lastNetwork                                       string
 	lastUA, lastDevice, lastClient, lastIP, lastPlace string
+	lastHash                                          [place + 1]uint64
 }
 
 type pool struct {
@@ -93,6 +94,7 @@ type pool struct {
 	// How often somebody known had a new client in an event that told d, and
 	// how often d was new in it too. Decayed; of the tenant's pool only.
 	clients, along [dims]float64
+	spare          [][]find // of the tenant's own pool: room for finds; not part of the state
 }
 
 // settled is how many observations of clients make somebody known.
@@ -115,19 +117,35 @@ func (n *entity) values(e *event.Event) (v [dims]string) {
 	if e.ASN != 0 {
 		if e.ASN != n.lastASN {
 			n.lastASN, n.lastNetwork = e.ASN, "AS"+strconv.FormatUint(uint64(e.ASN), 10)
+			n.lastHash[network] = baseline.Hash(n.lastNetwork)
 		}
 		v[network] = n.lastNetwork
 	}
 	if e.UserAgent != n.lastUA || e.Device != n.lastDevice {
 		n.lastUA, n.lastDevice, n.lastClient = e.UserAgent, e.Device, Client(e)
+		n.lastHash[client] = baseline.Hash(n.lastClient)
 	}
 	if e.SrcIP != n.lastIP {
 		n.lastIP, n.lastPlace = e.SrcIP, Place(e.SrcIP)
+		n.lastHash[place] = baseline.Hash(n.lastPlace)
 	}
 	v[client], v[place] = n.lastClient, n.lastPlace
 	v[action] = e.Action
 	v[resource] = e.Resource
 	return v
+}
+
+// hash is that of a value that values gave.
+func (n *entity) hash(s *detect.Scope, d int, v string) uint64 {
+	switch d {
+	case network, client, place:
+		return n.lastHash[d]
+	case action:
+		return s.ActionHash()
+	case resource:
+		return s.ResourceHash()
+	}
+	return baseline.Hash(v)
 }
 
 // Client is the device, else the kind of client a user agent names, without
@@ -209,10 +227,10 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 		}
 		there[group[d]] = true
 		told[d] = true
-		h := baseline.Hash(v)
+		h := e.hash(s, d, v)
 		k := &e.known[d]
-		if k.Find(h) >= 0 {
-			if k.Learn(h, int32(day)) {
+		if at := k.Find(h); at >= 0 {
+			if k.Again(at, int32(day)) {
 				learnPools(s, d, h, v, day)
 			}
 			continue
@@ -294,6 +312,10 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	if w.p == 0 || p < w.p {
 		w.p = p
 	}
+	if c := s.Common.(*pool); w.finds == nil && len(c.spare) > 0 {
+		w.finds = c.spare[len(c.spare)-1]
+		c.spare = c.spare[:len(c.spare)-1]
+	}
 	for _, f := range finds[:n] {
 		w.keep(f)
 	}
@@ -356,4 +378,13 @@ func (Detector) Shift(st detect.State) {
 }
 
 // Close forgets the window; its values were learnt as they came.
-func (Detector) Close(s *detect.Scope) { s.State.(*entity).win[1] = window{} }
+func (Detector) Close(s *detect.Scope) {
+	w := &s.State.(*entity).win[1]
+	if c := s.Common.(*pool); cap(w.finds) > 0 && len(c.spare) < maxSpare {
+		c.spare = append(c.spare, w.finds[:0])
+	}
+	*w = window{}
+}
+
+// maxSpare bounds what is kept for reuse: 80 KiB a tenant.
+const maxSpare = 256

@@ -115,8 +115,11 @@ func (e *entity) draw(s *detect.Scope) (at [dims]int) {
 	put(place, ev.SrcIP != "", e.lastPlace)
 	put(client, ev.UserAgent != "" || ev.Device != "", e.lastClient)
 	at[when] = from[when] + int((s.Hour%24+24)%24)/3
-	put(action, true, baseline.Hash(ev.Action))
-	put(resource, ev.Resource != "", baseline.Hash(ev.Resource))
+	put(action, true, s.ActionHash())
+	at[resource] = -1
+	if ev.Resource != "" {
+		put(resource, true, s.ResourceHash())
+	}
 	return at
 }
 

@@ -141,7 +141,7 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 		common.end(ev.Resource, ev.Time)
 	case k >= 0 && w.done&(1<<k) == 0:
 		w.done |= 1 << k
-		w.res[k], w.act[k] = baseline.Hash(ev.Resource), baseline.Hash(ev.Action)
+		w.res[k], w.act[k] = s.ResourceHash(), s.ActionHash()
 		s.Names.Remember(w.res[k], ev.Resource)
 		s.Names.Remember(w.act[k], ev.Action)
 		if e.last[k] == 0 || day-e.last[k] > memoryDays {
@@ -151,7 +151,7 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	}
 	counted = k >= 0 && k < kinds && w.fresh&(1<<k) != 0
 	if !w.former && len(common.ended) > 0 {
-		if t, ok := common.ended[baseline.Hash(ev.Actor)]; ok && ev.Time > t+minutes*60e9 && ev.Action != "" {
+		if t, ok := common.ended[s.ActorHash()]; ok && ev.Time > t+minutes*60e9 && ev.Action != "" {
 			w.former, counted = true, true
 			w.judge(s)
 		}

@@ -37,6 +37,7 @@ type lane struct {
 	mark     int64 // largest event time
 	season   baseline.Week
 	pools    map[poolKey][]detect.State
+	kinds    map[poolKey][][]detect.State           // by the nearest pool: the pools of its members, shared by them
 	common   []detect.State                         // the tenant's own pools, by detector
 	cal      [detect.NumRoles][]baseline.Calibrator // by detector of the table
 	budget   baseline.Budget
@@ -58,7 +59,7 @@ func (n names) Name(h uint64) string {
 
 // Remember keeps the text of a hash while there is room.
 func (n names) Remember(h uint64, s string) {
-	if len(n) < maxNames {
+	if _, ok := n[h]; !ok && len(n) < maxNames {
 		n[h] = s
 	}
 }
@@ -103,20 +104,29 @@ func (l *lane) use(s *detect.Scope, n *entity, i int) {
 // join finds the pools of an entity's kind, when it is new or its kind has
 // changed.
 func (l *lane) join(r *Runner, n *entity) {
-	n.pools = make([][]detect.State, len(r.dets))
 	var all [][]detect.State
+	k := poolKey{role: n.role}
 	if n.role == detect.Actor {
-		k := poolKey{n.role, string(n.typ) + "/" + n.cohort}
-		if _, ok := l.pools[k]; ok || len(l.pools) < maxCohorts {
-			all = append(all, l.pool(r, k))
+		own := poolKey{n.role, string(n.typ) + "/" + n.cohort}
+		if _, ok := l.pools[own]; ok || len(l.pools) < maxCohorts {
+			all = append(all, l.pool(r, own))
+			k = own
 		}
 	}
+	if n.pools = l.kinds[k]; n.pools != nil {
+		return
+	}
 	all = append(all, l.pool(r, poolKey{role: n.role}))
+	n.pools = make([][]detect.State, len(r.dets))
 	for i := range r.dets {
 		for _, p := range all {
 			n.pools[i] = append(n.pools[i], p[i])
 		}
 	}
+	if l.kinds == nil {
+		l.kinds = make(map[poolKey][][]detect.State)
+	}
+	l.kinds[k] = n.pools
 }
 
 // signIn reports whether an event is an attempt to sign in, and whether it
@@ -230,15 +240,16 @@ func (l *lane) close(r *Runner, n *entity) {
 	if n.ep != nil {
 		n.ep.refresh(r, l, n, 1)
 	}
-	var s detect.Scope
-	l.scope(&s, n, w.hour, 1)
+	s := &r.closing
+	*s = detect.Scope{}
+	l.scope(s, n, w.hour, 1)
 	s.Flagged = w.state != below
 	for i, st := range n.states {
 		if st == nil {
 			continue
 		}
-		l.use(&s, n, i)
-		r.dets[i].Close(&s)
+		l.use(s, n, i)
+		r.dets[i].Close(s)
 		if w.det[i] > 0 && w.det[i] <= findingP {
 			l.account(r, i, w)
 		}

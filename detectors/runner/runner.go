@@ -92,9 +92,10 @@ type Runner struct {
 	lru     *entity // most recently seen; circular
 	out     []Emission
 	scope   detect.Scope
-	from    []int   // while restoring: where each of the snapshot's detectors is now, -1: gone
-	share   float64 // of every tenant's budget, see SetShare
-	asked   float64 // sum of the tenants' budgets, -1: not known
+	closing detect.Scope // the one of close, which happens in the midst of an event
+	from    []int        // while restoring: where each of the snapshot's detectors is now, -1: gone
+	share   float64      // of every tenant's budget, see SetShare
+	asked   float64      // sum of the tenants' budgets, -1: not known
 }
 
 type tenantState struct {
@@ -166,12 +167,16 @@ func (r *Runner) apply(e *event.Event) {
 		return
 	}
 	t := r.tenant(e.Tenant)
-	if old := t.of[r.source(e)]; old != nil && e.Flags&event.FlagFuture != 0 && e.Time > old.mark+lateness {
+	old := t.of[r.source(e)]
+	if old != nil && e.Flags&event.FlagFuture != 0 && e.Time > old.mark+lateness {
 		// One wrong date must not make everything after it late.
 		r.count.Future++
 		return
 	}
-	c := t.clock(r, e)
+	c := old
+	if c == nil {
+		c = t.clock(r, e)
+	}
 	if e.Time < c.mark-lateness {
 		r.count.TooLate++
 		return

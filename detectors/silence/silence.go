@@ -66,6 +66,7 @@ type source struct {
 type entity struct {
 	sources []*source // by name
 	next    int64     // Unix nanoseconds: not looked at before
+	last    *source   // the last one found: derived, not part of the state
 	win     [2]float64
 }
 
@@ -112,6 +113,9 @@ func (x *source) tail(s *detect.Scope, now int64) (p, mean float64) {
 }
 
 func (e *entity) find(name string) *source {
+	if e.last != nil && e.last.name == name {
+		return e.last
+	}
 	i, ok := slices.BinarySearchFunc(e.sources, name, func(x *source, n string) int {
 		switch {
 		case x.name < n:
@@ -122,7 +126,8 @@ func (e *entity) find(name string) *source {
 		return 0
 	})
 	if ok {
-		return e.sources[i]
+		e.last = e.sources[i]
+		return e.last
 	}
 	if len(e.sources) >= maxSources {
 		return nil
@@ -290,7 +295,7 @@ func (e *entity) Encode(w *state.Writer) {
 }
 
 func (e *entity) Decode(r *state.Reader) {
-	e.sources = nil
+	e.sources, e.last = nil, nil
 	n := r.Len(8)
 	if n > maxSources {
 		r.Fail()

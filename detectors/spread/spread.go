@@ -27,6 +27,10 @@ const (
 	again      = 10   // a day counts again when ten times less probable
 	enough     = 20   // hours or days a pool must have seen to speak
 	weak       = 0.05 // a larger p is no evidence
+	// ordinary is a deviation whose p is above 0.11 whatever the degrees of
+	// freedom (those of the normal distribution are the least): neither an hour
+	// nor a day counts from such a p, so it need not be known.
+	ordinary = 1.2
 )
 
 // Detector is the spread detector; the zero value is ready.
@@ -62,6 +66,7 @@ type entity struct {
 type pool struct {
 	hours, days baseline.Amount
 	day         int64
+	spare       [][]uint64 // of the tenant's own pool: room for fans; not part of the state
 }
 
 // NewState is an entity's memory.
@@ -88,12 +93,30 @@ func prior(s *detect.Scope, day bool) baseline.AmountPrior {
 	return pr
 }
 
-func (x *span) add(e *event.Event, h uint64) {
+func (x *span) add(s *detect.Scope, h uint64) {
+	e := s.Event
+	if x.n == 0 {
+		if c := s.Common.(*pool); len(c.spare) > 0 {
+			x.fan.Exact = c.spare[len(c.spare)-1]
+			c.spare = c.spare[:len(c.spare)-1]
+		}
+	}
 	x.n++
 	if e.Outcome == event.OutcomeFailure {
 		x.failed++
 	}
 	x.fan.Add(h)
+}
+
+// maxSpare bounds what is kept for reuse: 128 KiB a tenant.
+const maxSpare = 256
+
+// empty forgets the resources and keeps their room for others.
+func (x *span) empty(s *detect.Scope) {
+	if c := s.Common.(*pool); cap(x.fan.Exact) > 0 && len(c.spare) < maxSpare {
+		c.spare = append(c.spare, x.fan.Exact[:0])
+	}
+	*x = span{}
 }
 
 // look judges a number that has grown, and only then.
@@ -103,7 +126,12 @@ func (x *span) look(s *detect.Scope, a *baseline.Amount, day bool) {
 		return
 	}
 	x.next = k + math.Max(1, k*growth)
-	if p := a.Tail(baseline.Log(k), prior(s, day)); x.p == 0 || p < x.p {
+	c, scale, v := a.Predict(prior(s, day))
+	t := (baseline.Log(k) - c) / scale
+	if t < ordinary {
+		return
+	}
+	if p := baseline.StudentTail(t, v); x.p == 0 || p < x.p {
 		x.p = p
 	}
 }
@@ -115,16 +143,16 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	}
 	e := s.State.(*entity)
 	e.turn(s)
-	h := baseline.Hash(s.Event.Resource)
+	h := s.ResourceHash()
 	w := &e.win[s.Slot]
-	w.add(s.Event, h)
+	w.add(s, h)
 	w.look(s, &e.hours, false)
 	p := 1.0
 	if w.p > 0 {
 		p = w.p
 	}
 	if s.Hour/24 == e.dayAt {
-		e.day.add(s.Event, h)
+		e.day.add(s, h)
 		e.day.look(s, &e.days, true)
 		if e.day.p > 0 && e.day.p <= e.seen/again {
 			e.seen, w.day = e.day.p, e.day.p
@@ -167,7 +195,8 @@ func (e *entity) turn(s *detect.Scope) {
 			p.day = d
 		}
 	}
-	e.dayAt, e.day, e.seen, e.flagged = d, span{}, 1, false
+	e.day.empty(s)
+	e.dayAt, e.seen, e.flagged = d, 1, false
 }
 
 // bounded keeps an attack from becoming the baseline.
@@ -189,7 +218,7 @@ func (Detector) Shift(st detect.State) {
 func (Detector) Close(s *detect.Scope) {
 	e := s.State.(*entity)
 	k := e.win[1].fan.Count()
-	e.win[1] = span{}
+	e.win[1].empty(s)
 	if s.Flagged && s.Hour/24 == e.dayAt {
 		e.flagged = true
 	}

@@ -161,7 +161,7 @@ func nobodys(s *detect.Scope) bool {
 		return true
 	}
 	common := s.Common.(*pool)
-	h, who := baseline.Hash(s.Event.SrcIP), baseline.Hash(s.Event.Actor)
+	h, who := s.AddressHash(), s.ActorHash()
 	n := common.nets[h]
 	if n == nil {
 		if len(common.nets) >= maxNets {
@@ -207,7 +207,7 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	}
 	e := s.State.(*entity)
 	e.turn(s)
-	ip := baseline.Hash(ev.SrcIP)
+	ip := s.AddressHash()
 	if ip == e.ip && e.at != 0 { // still there
 		e.at = max(e.at, ev.Time)
 		return quiet

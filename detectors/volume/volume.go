@@ -93,7 +93,15 @@ func (x *sum) look(s *detect.Scope, a *baseline.Amount, day bool) {
 		return
 	}
 	x.next = x.bytes * (1 + growth)
-	if p := a.Tail(baseline.Log(x.bytes), prior(s, day)); x.p == 0 || p < x.p {
+	c, scale, v := a.Predict(prior(s, day))
+	t := (baseline.Log(x.bytes) - c) / scale
+	if t <= 0 { // p is at least a half and counts twice: no evidence, whatever it is
+		if x.p == 0 {
+			x.p = 1
+		}
+		return
+	}
+	if p := baseline.StudentTail(t, v); x.p == 0 || p < x.p {
 		x.p = p
 	}
 }
