@@ -61,7 +61,10 @@ const account = createRoute({ getParentRoute: () => shell, path: "/account", val
 const trailRoute = createRoute({ getParentRoute: () => shell, path: "/trail", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/trail")) });
 const webhook = createRoute({ getParentRoute: () => shell, path: "/webhooks/$id", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/webhook")) });
 
-const tree = root.addChildren([signin, shell.addChildren([overview, alerts, alert, audit, entities, entity, detectors, quarantine, keys, webhooks, webhook, users, settings, exports_, account, trailRoute])]);
+const suppressions = createRoute({ getParentRoute: () => shell, path: "/suppressions", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/suppressions")) });
+const accounting = createRoute({ getParentRoute: () => shell, path: "/accounting", validateSearch: tenantSearch, component: lazyRouteComponent(() => import("./pages/accounting")) });
+
+const tree = root.addChildren([signin, shell.addChildren([overview, alerts, alert, audit, entities, entity, detectors, quarantine, keys, webhooks, webhook, users, settings, exports_, account, trailRoute, suppressions, accounting])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

@@ -272,3 +272,52 @@ export const backtestQuery = (tenant: string | undefined, id: string) =>
 
 export const trailQuery = (tenant: string | undefined) =>
   paged(["trail", tenant ?? ""], (after, signal) => body(client.GET("/api/v1/audit/trail", { params: { query: page(tenant, after) }, signal })));
+
+/** A new version of the triage is a new line in the history. */
+export const alertHistoryQuery = (id: string, version: number) =>
+  queryOptions({
+    queryKey: ["alert-history", id, version],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/alerts/{id}/history", { params: { path: { id } }, signal })),
+    placeholderData: keepPreviousData,
+    staleTime: 5_000,
+  });
+
+export const similarQuery = (tenant: string, multi: boolean, q: string) =>
+  queryOptions({
+    queryKey: ["similar", tenant, q],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/alerts", { params: { query: { ...(multi ? { tenant_id: tenant } : {}), q, limit: 50 } }, signal })),
+    staleTime: 60_000,
+  });
+
+export const replayQuery = (id: string, revision: number, tenant: string | undefined) =>
+  queryOptions({
+    queryKey: ["replay", id, revision],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/alerts/{id}/replay", { params: { path: { id }, query: tenantParam(tenant) }, signal })),
+    staleTime: Infinity,
+    retry: false,
+  });
+
+export const suppressionsQuery = (tenant: string | undefined) =>
+  paged(["suppressions", tenant ?? ""], (after, signal) => body(client.GET("/api/v1/suppressions", { params: { query: page(tenant, after) }, signal })));
+
+export const hiddenQuery = (id: string, tenant: string | undefined) =>
+  queryOptions({
+    queryKey: ["suppressions", "hidden", id],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/suppressions/{id}/alerts", { params: { path: { id }, query: { ...tenantParam(tenant), limit: 100 } }, signal })),
+    staleTime: 10_000,
+  });
+
+export const ingestAccountsQuery = (tenant: string | undefined, by: "source" | "hour") =>
+  queryOptions({
+    queryKey: ["accounting", tenant ?? "", by],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/accounting/ingest", { params: { query: { ...tenantParam(tenant), by } }, signal })),
+    placeholderData: keepPreviousData,
+    staleTime: 10_000,
+  });
+
+export const findingsAccountsQuery = (tenant: string | undefined) =>
+  queryOptions({
+    queryKey: ["accounting-findings", tenant ?? ""],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/accounting/findings", { params: { query: tenantParam(tenant) }, signal })),
+    staleTime: 10_000,
+  });

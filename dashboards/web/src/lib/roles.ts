@@ -17,7 +17,9 @@ export type Permission =
   | "tenants:manage"
   | "tenants:view_as"
   | "settings:manage"
-  | "alerts:tune";
+  | "alerts:tune"
+  | "accounting:read"
+  | "quarantine:replay";
 
 export const ROLE_NAMES: Record<Role, string> = {
   platform_admin: "Platform admin",

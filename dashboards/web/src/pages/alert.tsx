@@ -17,6 +17,10 @@ import { EntityMark, SeverityMark, StatusMark, TenantMark } from "../ui/badges";
 import { BandPlot } from "../ui/plots";
 import { Contributions } from "../ui/contributions";
 import { CopyIcon } from "../ui/copy";
+import { History } from "../ui/history";
+import { Judgement } from "../ui/judgement";
+import { ReplayPanel } from "../ui/replay";
+import { Similar } from "../ui/similar";
 import { EventCompact, evidenceColumns } from "../ui/events";
 import { IconBell, IconLeft, IconRight } from "../ui/icons";
 import { useKeys } from "../ui/keys";
@@ -139,6 +143,7 @@ function Loaded({ seen }: { seen: AlertWithTag }) {
             <Activity a={a} multi={multi} />
           )}
           <Evidence a={a} />
+          <History a={a} />
         </div>
         <div className="stack">
           <section className="panel">
@@ -155,7 +160,9 @@ function Loaded({ seen }: { seen: AlertWithTag }) {
             </header>
             <div className="body wrap">{a.counterfactual ? <Txt value={a.counterfactual} title="" /> : <span className="dim">Not stated.</span>}</div>
           </section>
-          <Facts a={a} multi={multi} />
+          <Similar a={a} />
+          <Facts seen={seen} multi={multi} />
+          <ReplayPanel a={a} />
         </div>
       </div>
     </div>
@@ -248,13 +255,15 @@ function Evidence({ a }: { a: Alert }) {
   );
 }
 
-function Facts({ a, multi }: { a: Alert; multi: boolean }) {
+function Facts({ seen, multi }: { seen: AlertWithTag; multi: boolean }) {
+  const a = seen.alert;
   return (
     <section className="panel">
       <header>
         <h2>Details</h2>
       </header>
       <dl className="facts">
+        <Judgement seen={seen} />
         <div>
           <dt>Entity</dt>
           <dd>

@@ -224,7 +224,7 @@ export default function Alerts() {
               rowKey={keyOf}
               rowHeight={by ? 46 : 54}
               compactHeight={90}
-              compact={(r) => (isHead(r) ? null : <Compact a={r} tenant={multi && !param} />)}
+              compact={(r) => (isHead(r) ? null : <Compact a={r} tenant={multi && !param} may={triage} />)}
               whole={(r) => (isHead(r) ? <GroupHead h={r} tenant={multi && !param} may={triage} toggle={() => (setActive(r.key), flip(r.key))} /> : undefined)}
               picked={(r) => picks.has(keyOf(r))}
               active={active}

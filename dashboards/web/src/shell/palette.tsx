@@ -8,9 +8,10 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { body, client } from "../api/client";
 import { can } from "../lib/roles";
+import { readViews, STANDARD } from "../lib/views";
 import { useScope, useSession } from "../session";
 import { EntityMark, SeverityMark, TenantMark } from "../ui/badges";
-import { IconBell, IconBuilding, IconClock, IconDownload, IconHelp, IconHome, IconKey, IconLock, IconQuarantine, IconRadar, IconSearch, IconSettings, IconUser, IconUsers, IconWebhook } from "../ui/icons";
+import { IconBell, IconBuilding, IconClock, IconDownload, IconHelp, IconHome, IconKey, IconLock, IconMute, IconQuarantine, IconRadar, IconScale, IconSearch, IconSettings, IconUser, IconUsers, IconWebhook } from "../ui/icons";
 import { Txt } from "../ui/text";
 
 interface Item {
@@ -55,7 +56,7 @@ export default function Palette({ close, openHelp }: { close: () => void; openHe
       close();
       void f();
     };
-    const page = (name: string, to: "/" | "/alerts" | "/audit" | "/entities" | "/detectors" | "/quarantine" | "/keys" | "/webhooks" | "/users" | "/settings" | "/exports" | "/account" | "/trail", Icon: typeof IconHome, show = true): Item[] =>
+    const page = (name: string, to: "/" | "/alerts" | "/audit" | "/entities" | "/detectors" | "/quarantine" | "/keys" | "/webhooks" | "/users" | "/settings" | "/exports" | "/account" | "/trail" | "/suppressions" | "/accounting", Icon: typeof IconHome, show = true): Item[] =>
       show ? [{ key: to, group: "Pages", words: name, show: <Row icon={<Icon size={16} aria-hidden />}>{name}</Row>, run: go(() => navigate({ to, search: keep })) }] : [];
     const all: Item[] = [
       ...page("Overview", "/", IconHome),
@@ -63,6 +64,8 @@ export default function Palette({ close, openHelp }: { close: () => void; openHe
       ...page("Audit log", "/audit", IconSearch, events),
       ...page("Entities", "/entities", IconUsers, events),
       ...page("Detectors", "/detectors", IconRadar),
+      ...page("Suppressions", "/suppressions", IconMute),
+      ...page("Accounting", "/accounting", IconScale, can(session, "accounting:read")),
       ...page("Quarantine", "/quarantine", IconQuarantine, can(session, "quarantine:read")),
       ...page("Keys", "/keys", IconKey, can(session, "keys:read")),
       ...page("Webhooks", "/webhooks", IconWebhook, can(session, "webhooks:read")),
@@ -73,6 +76,8 @@ export default function Palette({ close, openHelp }: { close: () => void; openHe
       ...page("Your account: password, second factor, sessions", "/account", IconLock),
       { key: "help", group: "Pages", words: "Keyboard shortcuts help", show: <Row icon={<IconHelp size={16} aria-hidden />}>Keyboard shortcuts</Row>, hint: "?", run: go(openHelp) },
     ];
+    for (const v of [...STANDARD.slice(1), ...readViews(session.user.email || session.user.name)])
+      all.push({ key: `v:${v.name}`, group: "Views of the queue", words: `alerts view ${v.name}`, show: <Row icon={<IconBell size={16} aria-hidden />}><Txt value={v.name} className="cut" /></Row>, run: go(() => navigate({ to: "/alerts", search: { ...v.search, ...keep } })) });
     if (multi) {
       all.push({ key: "t:", group: "Tenants", words: "All tenants", show: <Row icon={<IconBuilding size={16} aria-hidden />}>All tenants</Row>, run: go(() => navigate({ to: "/", search: {} })) });
       for (const t of session.tenants)
@@ -80,7 +85,7 @@ export default function Palette({ close, openHelp }: { close: () => void; openHe
     }
     const words = typed.toLowerCase().split(/\s+/);
     const shown = all.filter((i) => words.every((w) => i.words.toLowerCase().includes(w)));
-    const cut = typed ? shown.slice(0, 12) : shown.slice(0, 16);
+    const cut = typed ? shown.slice(0, 12) : shown.slice(0, 24);
     if (typed) {
       for (const a of (look && alerts.data?.items) || [])
         cut.push({ key: `a:${a.id}`, group: "Alerts", words: "", show: <Row icon={<SeverityMark value={a.severity} iconOnly />}><Txt value={a.title} className="cut" /></Row>, hint: a.tenant_id, run: go(() => navigate({ to: "/alerts/$id", params: { id: a.id }, search: keep })) });

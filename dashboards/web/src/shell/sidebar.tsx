@@ -8,7 +8,7 @@ import { live, useLink } from "../api/stream";
 import { compact } from "../lib/format";
 import { can, ROLE_NAMES } from "../lib/roles";
 import { useScope, useSession } from "../session";
-import { IconBell, IconClock, IconDesktop, IconDownload, IconHelp, IconHome, IconKey, IconLock, IconLogout, IconMoon, IconQuarantine, IconRadar, IconSearch, IconSettings, IconSun, IconUser, IconUsers, IconWebhook } from "../ui/icons";
+import { IconBell, IconClock, IconDesktop, IconDownload, IconHelp, IconHome, IconKey, IconLock, IconLogout, IconMoon, IconMute, IconQuarantine, IconRadar, IconScale, IconSearch, IconSettings, IconSun, IconUser, IconUsers, IconWebhook } from "../ui/icons";
 import { usePrefs } from "../ui/prefs";
 import { Txt } from "../ui/text";
 import { useToast } from "../ui/toast";
@@ -32,7 +32,9 @@ export function Sidebar({ openHelp, openPalette }: { openHelp: () => void; openP
     { to: "/audit", label: "Audit log", icon: IconSearch, show: can(session, "events:read") },
     { to: "/entities", label: "Entities", icon: IconUsers, show: can(session, "events:read") },
     { to: "/detectors", label: "Detectors", icon: IconRadar, show: true },
+    { to: "/suppressions", label: "Suppressions", icon: IconMute, show: true },
     { to: "/quarantine", label: "Quarantine", icon: IconQuarantine, show: can(session, "quarantine:read"), section: "Data and access" },
+    { to: "/accounting", label: "Accounting", icon: IconScale, show: can(session, "accounting:read"), section: "Data and access" },
     { to: "/keys", label: "Keys", icon: IconKey, show: can(session, "keys:read"), section: "Data and access" },
     { to: "/exports", label: "Exports", icon: IconDownload, show: can(session, "events:export"), section: "Data and access" },
     { to: "/webhooks", label: "Webhooks", icon: IconWebhook, show: can(session, "webhooks:read"), section: "Data and access" },

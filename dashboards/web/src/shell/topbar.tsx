@@ -25,6 +25,8 @@ const TITLES: Record<string, string> = {
   exports: "Exports",
   account: "Your account",
   trail: "Trail",
+  suppressions: "Suppressions",
+  accounting: "Accounting",
 };
 
 const PARENTS: Record<string, "/alerts" | "/webhooks" | "/entities"> = { webhooks: "/webhooks", entities: "/entities" };

@@ -31,10 +31,11 @@ export function What({ a }: { a: Alert }) {
   );
 }
 
-export function Compact({ a, tenant }: { a: Alert; tenant: boolean }) {
+export function Compact({ a, tenant, may }: { a: Alert; tenant: boolean; may: boolean }) {
   return (
     <div style={{ display: "grid", gap: 4, lineHeight: 1.35 }}>
-      <div className="row">
+      <div className="row" style={{ height: 22 }}>
+        {may && <PickBox id={a.id} label={`Select: ${a.title}`} />}
         <SeverityMark value={a.severity} />
         <span className="num dim">{a.score.toFixed(1)}</span>
         <span className="grow" />

@@ -1,23 +1,31 @@
 /* What became of an alert, and saying so: at once on the screen, with a conflict shown when somebody else was quicker. */
-import { Button, Menu } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Button } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
-import type { AlertWithTag } from "../api/queries";
+import { lazy, Suspense, useState } from "react";
+import { alertEventsQuery, type AlertWithTag } from "../api/queries";
 import { useTriage } from "../api/triage";
-import type { TriagePatch, Verdict } from "../api/types";
+import type { TriagePatch } from "../api/types";
 import { auditOf } from "../lib/investigate";
 import { useCan, useSession } from "../session";
 import { statusName, VERDICTS } from "./badges";
-import { IconDown, IconSearch } from "./icons";
+import { IconMute, IconSearch } from "./icons";
 import { useKeys } from "./keys";
 import { Txt } from "./text";
 import { Time } from "./time";
 import { useToast } from "./toast";
 
+const CloseDialog = lazy(() => import("./closedialog"));
+const Suppress = lazy(() => import("./suppress"));
+
 export function TriageBar({ seen }: { seen: AlertWithTag }) {
   const a = seen.alert;
   const session = useSession();
   const may = useCan("alerts:triage");
+  const tune = useCan("alerts:tune");
+  const events = useCan("events:read");
+  const [asked, setAsked] = useState<"close" | "suppress">();
+  const evidence = useQuery({ ...alertEventsQuery(a.id, a.revision), enabled: tune && events });
   const say = useToast();
   const [lost, setLost] = useState<{ patch: TriagePatch; now: AlertWithTag }>();
   const change = useTriage({
@@ -31,8 +39,11 @@ export function TriageBar({ seen }: { seen: AlertWithTag }) {
   };
   const { status, verdict, assignee } = a.triage;
   const me = session.user.email || session.user.name;
-  const close = () => save(status === "closed" ? { status: "new", verdict: null } : { status: "closed" });
-  useKeys(may ? { e: close, s: () => save({ status: "in_progress" }) } : {});
+  const close = () => (status === "closed" ? save({ status: "new", verdict: null }) : setAsked("close"));
+  useKeys({
+    ...(may ? { e: close, s: () => save({ status: "in_progress", assignee: assignee ?? me }), a: () => save({ assignee: assignee === me ? null : me }) } : {}),
+    ...(tune ? { h: () => setAsked("suppress") } : {}),
+  });
 
   const audit = (
     <Button variant="default" leftSection={<IconSearch size={14} />} renderRoot={(p) => <Link to="/audit" search={auditOf(a, session.multi_tenant)} {...p} />}>
@@ -55,22 +66,9 @@ export function TriageBar({ seen }: { seen: AlertWithTag }) {
                     Start work
                   </Button>
                 )}
-                <Menu position="bottom-start">
-                  <Menu.Target>
-                    <Button variant={status === "new" ? "default" : "filled"} rightSection={<IconDown size={14} />} disabled={change.isPending}>
-                      Close as
-                    </Button>
-                  </Menu.Target>
-                  <Menu.Dropdown>
-                    {(Object.keys(VERDICTS) as Verdict[]).map((v) => (
-                      <Menu.Item key={v} onClick={() => save({ status: "closed", verdict: v })}>
-                        {VERDICTS[v]}
-                      </Menu.Item>
-                    ))}
-                    <Menu.Divider />
-                    <Menu.Item onClick={() => save({ status: "closed", verdict: null })}>Without a verdict</Menu.Item>
-                  </Menu.Dropdown>
-                </Menu>
+                <Button variant={status === "new" ? "default" : "filled"} onClick={close} disabled={change.isPending}>
+                  Close as…
+                </Button>
               </>
             )}
             {assignee === me ? (
@@ -83,6 +81,11 @@ export function TriageBar({ seen }: { seen: AlertWithTag }) {
               </Button>
             )}
           </>
+        )}
+        {tune && (
+          <Button variant="default" leftSection={<IconMute size={14} />} onClick={() => setAsked("suppress")}>
+            Suppress…
+          </Button>
         )}
         {audit}
         <span className="grow" />
@@ -118,6 +121,10 @@ export function TriageBar({ seen }: { seen: AlertWithTag }) {
           </Button>
         </div>
       )}
+      <Suspense>
+        {asked === "close" && <CloseDialog n={1} close={() => setAsked(undefined)} run={({ verdict: v, comment }) => save({ status: "closed", verdict: v ?? null, ...(comment ? { comment } : {}) })} />}
+        {asked === "suppress" && !(tune && events && evidence.isPending) && <Suppress alert={a} events={evidence.data?.items ?? []} close={() => setAsked(undefined)} />}
+      </Suspense>
     </>
   );
 }
