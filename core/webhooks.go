@@ -58,7 +58,7 @@ func (w *Webhooks) checkURL(s string) (string, error) {
 		return "", invalid("url: want https://host/path, at most 2048 bytes")
 	}
 	if u.Scheme != "https" && !(u.Scheme == "http" && w.c.cfg.AllowHTTPWebhooks) {
-		return "", invalid("url: want https, not %q", cut(u.Scheme, 20))
+		return "", invalid("url: want https, not %q (http is for an installation with webhooks.allow_private)", cut(u.Scheme, 20))
 	}
 	if u.User != nil || u.Fragment != "" {
 		return "", invalid("url: must hold neither a password nor a fragment")

@@ -57,6 +57,10 @@ func TestExitCodesAndMessages(t *testing.T) {
 	f(exitUsage, "listen.api", "up", "--listen-api", "nonsense")
 	f(exitFailed, "is not set", "serve")
 	f(exitUsage, "--start", "simulate", "--start", "yesterday")
+	f(exitUsage, "--tenants 0", "simulate", "--tenants", "0")
+	f(exitUsage, "--attacks", "simulate", "--attacks", "sharks")
+	f(exitUsage, "--entity-type", "suppress", "create", "--tenant", "acme", "--entity", "x", "--preview")
+	f(exitUsage, "--since", "search", "--tenant", "acme", "x", "--since", "-5m")
 	f(exitUsage, "is a directory", "score", "events", t.TempDir())
 	f(exitUsage, "tenantwatch: tenant rename needs", "tenant", "rename", "acme")
 	f(exitUsage, "--limit -3", "alerts", "list", "--limit", "-3")
@@ -220,6 +224,35 @@ func TestScoreSeries(t *testing.T) {
 	}
 	if _, stderr, code := command(t, "timestamp,value\n2026,1\nno comma\n", "score", "series", "-"); code == 0 || !strings.Contains(stderr, "line 3") {
 		t.Fatalf("a bad row: exit %d, %s", code, stderr)
+	}
+}
+
+func TestParseStopsAtItsLimit(t *testing.T) {
+	line := `{"time":"2026-03-09T03:00:0%d.000Z","actor":"a","action":"login"}` + "\n"
+	one := write(t, "one", fmt.Sprintf(line, 1)+fmt.Sprintf(line, 2)+fmt.Sprintf(line, 3))
+	other := write(t, "other", fmt.Sprintf(line, 4))
+	out, stderr, code := command(t, "", "parse", "--limit", "2", one, other)
+	if code != 0 || strings.Count(out, "\n") != 2 || !strings.Contains(stderr, ": 2 events") || strings.Contains(stderr, other) {
+		t.Errorf("exit %d\n%s%s", code, out, stderr)
+	}
+	if out, _, _ = command(t, "", "parse", one, other); strings.Count(out, "\n") != 4 {
+		t.Errorf("without a limit:\n%s", out)
+	}
+}
+
+func TestConfigPrintsInEveryFormAndNoSecret(t *testing.T) {
+	t.Setenv("TENANTWATCH_KAFKA_PASSWORD", "hunter2hunter2")
+	for _, form := range []string{"table", "json", "ndjson", "csv"} {
+		out, stderr, code := command(t, "", "config", "print", "-o", form)
+		if code != exitOK || !strings.Contains(out, "kafka.password") || !strings.Contains(out, "[redacted]") || strings.Contains(out+stderr, "hunter2") {
+			t.Errorf("-o %s: exit %d, %s", form, code, stderr)
+		}
+		if form == "json" {
+			var rows []struct{ Setting, Value, From string }
+			if err := json.Unmarshal([]byte(out), &rows); err != nil || len(rows) < 20 {
+				t.Errorf("%d rows: %v", len(rows), err)
+			}
+		}
 	}
 }
 

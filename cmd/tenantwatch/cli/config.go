@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"os"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -15,17 +14,25 @@ func (a *cmdline) configCmd() *cobra.Command {
 	print := &cobra.Command{
 		Use: "print", Short: "Print every setting, its value and where it came from", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			form, err := output(c)
+			if err != nil {
+				return err
+			}
 			cfg, origins, err := config.Load(a.configPath, os.Environ(), c.Flags())
-			w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "SETTING\tVALUE\tFROM\tENVIRONMENT")
-			for _, row := range config.Values(&cfg) {
-				fmt.Fprintf(w, "%s\t%v\t%s\t%s\n", row.Name, row.Value, origins[row.Name], row.Env)
+			p := a.printer(form, column{"SETTING", "setting"}, column{"VALUE", "value"}, column{"FROM", "from"}, column{"ENVIRONMENT", "environment"})
+			for _, v := range config.Values(&cfg) {
+				// As text, which is how a secret prints as [redacted].
+				if perr := p.item(row{"setting": v.Name, "value": fmt.Sprint(v.Value), "from": fmt.Sprint(origins[v.Name]), "environment": v.Env}); perr != nil {
+					return perr
+				}
 			}
 			for i, src := range cfg.Sources {
-				fmt.Fprintf(w, "sources[%d]\t%v\t%s\t\n", i, src, config.FromFile)
+				if perr := p.item(row{"setting": fmt.Sprintf("sources[%d]", i), "value": fmt.Sprint(src), "from": fmt.Sprint(config.FromFile)}); perr != nil {
+					return perr
+				}
 			}
-			if ferr := w.Flush(); ferr != nil {
-				return ferr
+			if perr := p.done(); perr != nil {
+				return perr
 			}
 			if err != nil {
 				return usageError("the configuration has problems:\n%w", err)
@@ -44,6 +51,7 @@ func (a *cmdline) configCmd() *cobra.Command {
 		},
 	}
 	config.Flags(print.Flags())
+	outputFlag(print)
 	config.Flags(validate.Flags())
 	cmd.AddCommand(print, validate)
 	return cmd

@@ -147,6 +147,7 @@ func (a *cmdline) parse(f parseFlags, paths []string) error {
 		o.Trace, head = func(field, path string) { traced[field] = path }, ""
 	}
 	p := newEventPrinter(a.Out, f.out, head)
+	full := func(p *eventPrinter) bool { return f.limit > 0 && p.n >= f.limit }
 	var bad uint64
 	for _, path := range paths {
 		source := path
@@ -154,13 +155,16 @@ func (a *cmdline) parse(f parseFlags, paths []string) error {
 		sum, err := file.Read(path, a.In, o, parse.Handler{
 			Event: func(e *event.Event) error {
 				defer clear(traced)
-				if f.limit > 0 && p.n >= f.limit {
-					return errStopped
-				}
 				if p.table != nil {
 					p.n++
 				}
-				return a.printEvent(p, f, e, traced)
+				if err := a.printEvent(p, f, e, traced); err != nil {
+					return err
+				}
+				if full(p) {
+					return errStopped // at once: the next line may be long in coming
+				}
+				return nil
 			},
 			Quarantined: func(q *event.Quarantined) error {
 				clear(traced)
@@ -175,6 +179,9 @@ func (a *cmdline) parse(f parseFlags, paths []string) error {
 		}
 		bad += sum.Quarantined
 		a.sayFormat(path, sum)
+		if full(p) {
+			break
+		}
 	}
 	if err := p.close(); err != nil {
 		return err

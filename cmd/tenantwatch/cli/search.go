@@ -32,6 +32,9 @@ func (a *cmdline) searchCmd() *cobra.Command {
 		}
 		q := ofTenant(ten)
 		q.Set("q", text)
+		if since < 0 {
+			return usageError("--since %v: want how far back, such as 24h", since)
+		}
 		if since > 0 {
 			from = time.Now().Add(-since).UTC().Format(time.RFC3339)
 		}

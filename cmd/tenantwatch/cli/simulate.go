@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,14 @@ Attack kinds: ` + strings.Join(simulate.Kinds(), ", ") + ".",
 			}
 			if days <= 0 || days > 3660 {
 				return usageError("--days %v: want more than 0 and at most 3660", days)
+			}
+			if o.Tenants < 1 || o.Users < 1 {
+				return usageError("--tenants %d, --users %d: want at least 1 of each", o.Tenants, o.Users)
+			}
+			for _, k := range o.Attacks {
+				if !slices.Contains(simulate.Kinds(), k) {
+					return usageError("--attacks %q: want some of %s", k, strings.Join(simulate.Kinds(), ", "))
+				}
 			}
 			o.Duration = time.Duration(days * 24 * float64(time.Hour))
 			if attackFree {

@@ -17,6 +17,9 @@ func (a *cmdline) suppressCmd() *cobra.Command {
 		if ten == "" {
 			return usageError("--tenant is needed: whose alerts are hidden?")
 		}
+		if (entity == "") != (entityType == "") {
+			return usageError("--entity and --entity-type go together: --entity-type address --entity 203.0.113.7")
+		}
 		scope := map[string]string{}
 		for k, v := range map[string]string{"detector": detector, "entity_type": entityType, "entity_id": entity, "action": action, "network": network, "label": label} {
 			if v != "" {
