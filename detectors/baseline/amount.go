@@ -37,7 +37,7 @@ func (a Amount) Predict(p AmountPrior) (centre, scale, freedom float64) {
 	ss := float64(p.Freedom * float64(p.Dev*p.Dev))
 	if a.N > 0 {
 		m := a.Sum / a.N
-		ss += math.Max(0, a.Sq-float64(a.Sum*m)) + float64(float64(p.Heft*a.N/k)*float64((m-p.Mean)*(m-p.Mean)))
+		ss += max(0, a.Sq-float64(a.Sum*m)) + float64(float64(p.Heft*a.N/k)*float64((m-p.Mean)*(m-p.Mean)))
 	}
 	return centre, math.Sqrt(ss / v * (1 + 1/k)), v
 }

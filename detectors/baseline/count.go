@@ -40,8 +40,8 @@ func (d NegBin) TailHeavy(n float64) float64 {
 		return 1
 	}
 	knee := d.Mean + float64(2*math.Sqrt(d.Mean+float64(d.Mean*d.Mean)/d.Size)) + 1
-	q := math.Min(1, knee/n)
-	return ClampP(math.Max(d.TailActive(n), float64(0.05*float64(q*float64(q*q)))))
+	q := min(1, knee/n)
+	return ClampP(max(d.TailActive(n), float64(0.05*float64(q*float64(q*q)))))
 }
 
 // Quantile is the smallest n with P(N <= n) >= q, by bisection; for the band
@@ -114,7 +114,7 @@ func (r CountRate) Rate(p CountPrior) float64 {
 // Phi is the relative dispersion, shrunk to the prior's, in [0.02, 20].
 func (r CountRate) Phi(p CountPrior) float64 {
 	phi := (r.Excess + float64(p.Phi*p.Heft)) / (r.Weight + p.Heft)
-	return math.Min(20, math.Max(0.02, phi))
+	return min(20, max(0.02, phi))
 }
 
 // Predict is the distribution of the count of a window of the given exposure.

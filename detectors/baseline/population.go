@@ -79,7 +79,7 @@ func (p *Population) Tail(n float64, prior PopulationPrior) float64 {
 		above += p.Bins[i]
 		if above > 0 {
 			rough[i] = above * roughPow(lows[i]/n, prior.Alpha)
-			most = math.Max(most, rough[i])
+			most = max(most, rough[i])
 		}
 	}
 	most *= 1 - slackPow

@@ -1,7 +1,5 @@
 package baseline
 
-import "math"
-
 // WeekHours is the length of a week in hours.
 const WeekHours = 168
 
@@ -59,7 +57,7 @@ func (w *Week) Shape(how int) float64 {
 	before, after := (how+WeekHours-1)%WeekHours, (how+1)%WeekHours
 	seen := float64(0.5*w.Hours[how]) + float64(0.25*w.Hours[before]) + float64(0.25*w.Hours[after])
 	passed := float64(0.5*w.Passed[how]) + float64(0.25*w.Passed[before]) + float64(0.25*w.Passed[after])
-	return math.Max(0.01, (seen+mean)/(passed+1)/mean)
+	return max(0.01, (seen+mean)/(passed+1)/mean)
 }
 
 // Day is the shape of one entity: 24 hours of a working day and 24 of a
@@ -111,5 +109,5 @@ func (d *Day) Shape(how int, prior, week float64) float64 {
 	before, after := base+(slot-base+23)%24, base+(slot-base+1)%24
 	seen := float64(0.5*d.Slots[slot]) + float64(0.25*d.Slots[before]) + float64(0.25*d.Slots[after])
 	days := d.Lived[slot/24]
-	return math.Max(0.01, (seen/mean+float64(prior*week))/(days+prior))
+	return max(0.01, (seen/mean+float64(prior*week))/(days+prior))
 }

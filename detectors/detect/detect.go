@@ -74,6 +74,7 @@ type Scope struct {
 	Flagged    bool // in Close: the window raised or fed an alert
 
 	hashes hashes
+	week   week
 }
 
 // Verdict is what Observe found.

@@ -105,4 +105,20 @@ func (s *Setting) Network(addr string) (policy.Network, bool) {
 }
 
 // HourOfWeek is the hour of the week of the scope's tenant.
-func (s *Scope) HourOfWeek(hour int64) int { return s.Setting.HourOfWeek(hour) }
+func (s *Scope) HourOfWeek(hour int64) int {
+	if s.Setting == nil || s.Setting.zone == nil && s.Setting.holidays == nil {
+		return baseline.HourOfWeek(hour)
+	}
+	if w := &s.week; w.of != s.Setting || w.hour != hour {
+		*w = week{of: s.Setting, hour: hour, how: s.Setting.HourOfWeek(hour)}
+	}
+	return s.week.how
+}
+
+// week is the hour of the week of the hour asked for last: a zone's rules take
+// a while to look up.
+type week struct {
+	of   *Setting
+	hour int64
+	how  int
+}

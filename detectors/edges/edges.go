@@ -139,7 +139,7 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 			c.seen++
 		}
 		if e.day == 0 {
-			w.newP = math.Min(1, (1+c.births)/(10+c.seen))
+			w.newP = min(1, (1+c.births)/(10+c.seen))
 			look = true
 		} else {
 			e.old = true
@@ -181,13 +181,13 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	if look {
 		p := c.bursts.Tail(w.burst, burstPrior)
 		if w.crowd > 1 {
-			p = math.Min(p, c.crowds.Tail(w.crowd, crowdPrior))
+			p = min(p, c.crowds.Tail(w.crowd, crowdPrior))
 		}
 		if w.newP > 0 {
 			// Unknown, and in a burst or a crowd: one story with two parts.
-			p = math.Min(w.newP, p*math.Max(0.2, w.newP))
+			p = min(w.newP, p*max(0.2, w.newP))
 		}
-		p = baseline.ClampP(math.Min(1, looks*p))
+		p = baseline.ClampP(min(1, looks*p))
 		if w.p == 0 || p < w.p {
 			w.p = p
 		}
@@ -239,13 +239,13 @@ func (Detector) Close(s *detect.Scope) {
 	if s.Flagged {
 		weight = 0.1
 		if w.newP > 0 { // who came in an attack is no new colleague
-			c.births = math.Max(0, c.births-0.9)
+			c.births = max(0, c.births-0.9)
 		}
 	}
 	if w.burst > 0 {
 		c.bursts.Learn(w.burst, weight)
 	}
-	c.crowds.Learn(math.Max(1, w.crowd), weight)
+	c.crowds.Learn(max(1, w.crowd), weight)
 }
 
 // Explain says what burst.
@@ -261,7 +261,7 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 	if w.crowd > 1 {
 		crowd = c.crowds.Tail(w.crowd, crowdPrior)
 	}
-	x.Upper = math.Max(x.Expected, math.Round(w.mean+2*math.Sqrt(w.mean+1)))
+	x.Upper = max(x.Expected, math.Round(w.mean+2*math.Sqrt(w.mean+1)))
 	on := ""
 	if w.edge != 0 {
 		on = " on " + s.Names.Name(w.edge)
@@ -283,7 +283,7 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 		x.Counterfactual = fmt.Sprintf("Fewer than %s events in that minute would not have been a finding.", detect.Num(c.least(w.mean)))
 	default:
 		x.Title = who + " was never seen here before"
-		x.Reason = fmt.Sprintf("%s appeared in %s for the first time; of the active accounts of a day about 1 in %s is new here.", who, detect.Window(s.Hour), detect.Num(math.Max(1, math.Round(1/math.Max(1e-9, w.newP)))))
+		x.Reason = fmt.Sprintf("%s appeared in %s for the first time; of the active accounts of a day about 1 in %s is new here.", who, detect.Window(s.Hour), detect.Num(max(1, math.Round(1/max(1e-9, w.newP)))))
 		x.Counterfactual = "Had it been active on any day before, it would not have been a finding."
 		x.Technique = nil
 	}

@@ -42,20 +42,26 @@ func (w *window) cap() float64 {
 	return math.Inf(1)
 }
 
+// empty reports whether there was no sign-in: then all else is zero too.
+func (w *window) empty() bool { return w.fail == 0 && w.ok == 0 }
+
 // Shift makes the newest window the one before.
 func (Detector) Shift(st detect.State) {
 	e := st.(*entity)
+	if e.win[0].empty() && e.win[1].empty() {
+		return
+	}
 	e.win[1], e.win[0] = e.win[0], window{}
 }
 
 // Close learns the window that is over.
 func (Detector) Close(s *detect.Scope) {
 	e := s.State.(*entity)
-	w := e.win[1]
-	e.win[1] = window{}
-	if w.fail == 0 && w.ok == 0 {
+	if e.win[1].empty() {
 		return
 	}
+	w := e.win[1]
+	e.win[1] = window{}
 	if w.p != 0 && w.p <= burst && s.Role != detect.Tenant {
 		e.struck, e.struckP, e.struckAt = w.targets, w.p, s.Hour
 	}

@@ -38,7 +38,7 @@ const (
 )
 
 var (
-	size = [dims]int{32, 32, 32, 8, 32, 64}
+	size = [dims]int{32, 32, 32, 8, 32, 64} // powers of two
 	from = [dims]int{0, 32, 64, 96, 104, 136}
 	name = [dims]string{"network", "address range", "client", "hours", "actions", "resources"}
 )
@@ -108,7 +108,7 @@ func (e *entity) draw(s *detect.Scope) (at [dims]int) {
 	put := func(d int, has bool, h uint64) {
 		at[d] = -1
 		if has {
-			at[d] = from[d] + int(h>>17%uint64(size[d]))
+			at[d] = from[d] + int(h>>17&uint64(size[d]-1))
 		}
 	}
 	put(network, ev.ASN != 0, uint64(ev.ASN)*0x9E3779B97F4A7C15)
@@ -137,7 +137,7 @@ func (e *entity) own(s *detect.Scope, b, d int) float64 {
 // other is its chance among the others of the tenant.
 func (e *entity) other(s *detect.Scope, b, d int) float64 {
 	p := s.Pools[len(s.Pools)-1].(*pool)
-	return (math.Max(0, p.seen[b]-float64(e.seen[b])) + 1/float64(size[d])) / (math.Max(0, p.sum[d]-float64(e.sum[d])) + 1)
+	return (max(0, p.seen[b]-float64(e.seen[b])) + 1/float64(size[d])) / (max(0, p.sum[d]-float64(e.sum[d])) + 1)
 }
 
 // Observe draws the event's values that are new today.
@@ -162,8 +162,8 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 		e.today[b>>6] |= 1 << (b & 63)
 		mine, theirs := e.own(s, b, d), e.other(s, b, d)
 		if e.days >= settled {
-			ratio := baseline.Log(theirs/math.Max(1e-9, 1-e.usedAll[d])) - baseline.Log(mine/math.Max(1e-9, 1-e.used[d]))
-			e.ln[d] += math.Max(-most, math.Min(most, ratio))
+			ratio := baseline.Log(theirs/max(1e-9, 1-e.usedAll[d])) - baseline.Log(mine/max(1e-9, 1-e.used[d]))
+			e.ln[d] += max(-most, min(most, ratio))
 			grown = true
 		}
 		e.used[d] += mine
@@ -176,7 +176,7 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	for _, v := range e.ln {
 		total += float64(temper * v)
 	}
-	e.top = math.Max(e.top, total)
+	e.top = max(e.top, total)
 	if p := baseline.Exp(-e.top); p <= e.told/again && p <= weak {
 		e.told = p
 		if w := &e.win[s.Slot]; *w == 0 || p < *w {
@@ -289,7 +289,7 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 	who := detect.Called(s.Entity)
 	x.Title = who + " behaves like somebody else"
 	x.Reason = fmt.Sprintf("%s behaves in %s less like itself than like others of its tenant on %s: its day is %s times as probable for another as for it, after %s of its own.",
-		who, in, detect.Start(s.Hour).Format("2 January 2006"), detect.Num(math.Round(baseline.Exp(math.Min(40, e.top)))), detect.Plural(math.Round(e.days), "day"))
+		who, in, detect.Start(s.Hour).Format("2 January 2006"), detect.Num(math.Round(baseline.Exp(min(40, e.top)))), detect.Plural(math.Round(e.days), "day"))
 	x.Counterfactual = fmt.Sprintf("Had %s kept to %s as on the days before, it would not have been a finding.", s.Entity.ID, in)
 	var b state.Writer
 	b.F64s(e.ln[:]...)

@@ -90,7 +90,7 @@ func nearest(s *detect.Scope) *pool {
 func prior(p *pool) baseline.CountPrior {
 	global := baseline.CountPrior{Mean: 1, Shape: 1, Phi: 1, Heft: 5}
 	return baseline.CountPrior{
-		Mean: p.rate.Rate(global), Shape: 0.5, Phi: math.Max(0.1, p.rate.Phi(global)), Heft: 5,
+		Mean: p.rate.Rate(global), Shape: 0.5, Phi: max(0.1, p.rate.Phi(global)), Heft: 5,
 	}
 }
 
@@ -102,8 +102,11 @@ func (e *entity) shape(s *detect.Scope, hour int64) float64 {
 // tail is the p-value of n events in the scope's hour.
 func (e *entity) tail(s *detect.Scope, n float64) float64 {
 	pl := nearest(s)
-	own := e.rate.Predict(prior(pl), e.shape(s, s.Hour)).TailHeavy(n)
 	strange := 1 / (1 + float64(e.rate.Exposure/trust)*float64(e.rate.Exposure/trust))
+	own := 1.0
+	if strange < 1 { // else it has no weight
+		own = e.rate.Predict(prior(pl), e.shape(s, s.Hour)).TailHeavy(n)
+	}
 	pop := pl.all.Tail(n, tailPrior(s.Role))
 	return baseline.ClampP(float64((1-strange)*own) + float64(strange*pop))
 }
@@ -124,14 +127,14 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 	if w.p == 0 {
 		w.p = 1
 		// Up to half above the mean there is nothing to see.
-		w.next = math.Max(2, math.Floor(float64(1.5*e.rate.Rate(prior(nearest(s)))*e.shape(s, s.Hour))))
+		w.next = max(2, math.Floor(float64(1.5*e.rate.Rate(prior(nearest(s)))*e.shape(s, s.Hour))))
 	}
 	// The tail is looked at again when the count has grown by a sixteenth:
 	// counts only grow, so p only falls, and what is judged is the whole
 	// window's distribution, which one look or many cannot fool.
 	if w.n >= w.next {
-		w.p = math.Min(w.p, e.tail(s, w.n))
-		w.next = w.n + math.Max(1, math.Floor(w.n/16))
+		w.p = min(w.p, e.tail(s, w.n))
+		w.next = w.n + max(1, math.Floor(w.n/16))
 	}
 	return detect.Verdict{P: w.p, Evidence: w.p <= 0.05}
 }
@@ -169,7 +172,7 @@ func (Detector) Close(s *detect.Scope) {
 	if s.Flagged {
 		// An attack must not become the baseline: what is learnt of a flagged
 		// window is the most that would have been ordinary.
-		n = math.Min(n, math.Max(1, e.rate.Predict(pr, shape).Quantile(0.99)))
+		n = min(n, max(1, e.rate.Predict(pr, shape).Quantile(0.99)))
 		weight = 0.25
 	}
 	for _, p := range s.Pools {
@@ -177,10 +180,10 @@ func (Detector) Close(s *detect.Scope) {
 		p.turn(s.Hour / 24)
 		p.all.Learn(n, weight)
 		p.rate.Learn(n, 1, prior(own))
-		p.rate.Exposure += math.Min(23, float64(max(0, s.Hour-e.since))) // its quiet hours
+		p.rate.Exposure += min(23, float64(max(0, s.Hour-e.since))) // its quiet hours
 	}
 	e.day.Pass(s.HourOfWeek(s.Hour))
-	e.day.Learn(s.HourOfWeek(s.Hour), math.Min(n/e.rate.Rate(pr), 48))
+	e.day.Learn(s.HourOfWeek(s.Hour), min(n/e.rate.Rate(pr), 48))
 	e.rate.Learn(n, shape, pr)
 	e.since = s.Hour + 1
 	e.push(s.Hour, w.n)

@@ -1,8 +1,6 @@
 package runner
 
 import (
-	"math"
-
 	"github.com/tenantwatch/tenantwatch/detectors/alert"
 	"github.com/tenantwatch/tenantwatch/detectors/baseline"
 	"github.com/tenantwatch/tenantwatch/detectors/detect"
@@ -28,7 +26,7 @@ func (l *lane) process(r *Runner, s *detect.Scope, n *entity, all []*entity, hou
 			}
 		}
 		critical = critical || v.Critical
-		worst = math.Min(worst, v.P)
+		worst = min(worst, v.P)
 		if v.P < 1 && (w.raw[i] == 0 || v.P < w.raw[i]) {
 			w.raw[i] = v.P
 			in := input{det: uint8(i), model: v.P, n: -1, sens: 1}

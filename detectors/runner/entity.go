@@ -87,14 +87,13 @@ func (l *lane) entityFor(r *Runner, role detect.Role, e *event.Event) *entity {
 	if id == "" {
 		return nil
 	}
-	k := key{role, id}
-	n := l.entities[k]
+	n := l.entities[role][id]
 	if n == nil {
-		n = &entity{key: k, typ: typ, lane: l, states: make([]detect.State, len(r.dets))}
+		n = &entity{key: key{role, id}, typ: typ, lane: l, states: make([]detect.State, len(r.dets))}
 		for _, i := range r.byRole[role] {
 			n.states[i] = r.dets[i].NewState(role)
 		}
-		l.entities[k] = n
+		l.entities[role][id] = n
 		r.size++
 		r.touch(n)
 		r.forget()
@@ -151,7 +150,7 @@ func (r *Runner) forget() {
 		e.lane.roll(r, e, e.win[0].hour+2) // its pools keep what it taught
 		e.newer.older, e.older.newer = e.older, e.newer
 		e.newer, e.older = nil, nil
-		delete(e.lane.entities, e.key)
+		delete(e.lane.entities[e.role], e.id)
 		r.size--
 		r.count.Forgotten++
 	}

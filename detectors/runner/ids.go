@@ -12,6 +12,8 @@ import (
 // million ids in the window.
 type ids struct {
 	days map[int64]*idSet
+	last *idSet // of day, where most ids belong: derived
+	day  int64
 }
 
 // idSet is an open-addressing set of hashes; 0 is an empty place.
@@ -22,13 +24,10 @@ type idSet struct {
 
 // add reports whether the id was not there.
 func (s *ids) add(id string, day int64) bool {
-	if s.days == nil {
-		s.days = make(map[int64]*idSet)
-	}
-	d := s.days[day]
-	if d == nil {
-		d = &idSet{slots: make([]uint64, 64)}
-		s.days[day] = d
+	d := s.last
+	if d == nil || s.day != day {
+		d = s.of(day)
+		s.last, s.day = d, day
 	}
 	h := baseline.Hash(id)
 	if h == 0 {
@@ -37,10 +36,23 @@ func (s *ids) add(id string, day int64) bool {
 	return d.add(h)
 }
 
+func (s *ids) of(day int64) *idSet {
+	if s.days == nil {
+		s.days = make(map[int64]*idSet)
+	}
+	d := s.days[day]
+	if d == nil {
+		d = &idSet{slots: make([]uint64, 64)}
+		s.days[day] = d
+	}
+	return d
+}
+
 func (s *ids) drop(gone func(day int64) bool) {
 	for day := range s.days {
 		if gone(day) {
 			delete(s.days, day)
+			s.last = nil
 		}
 	}
 }

@@ -42,7 +42,7 @@ type lane struct {
 	cal      [detect.NumRoles][]baseline.Calibrator // by detector of the table
 	budget   baseline.Budget
 	names    names
-	entities map[key]*entity
+	entities [detect.NumRoles]map[string]*entity
 	live     []*entity
 	open     []*episode
 }
@@ -67,9 +67,12 @@ func (n names) Remember(h uint64, s string) {
 func newLane(r *Runner, t *tenantState, at int64) *lane {
 	l := &lane{
 		tenant: t.id, owner: t, start: at, mark: at,
-		pools: make(map[poolKey][]detect.State), names: make(names), entities: make(map[key]*entity),
+		pools: make(map[poolKey][]detect.State), names: make(names),
 	}
 	l.common = l.pool(r, poolKey{role: detect.Tenant})
+	for i := range l.entities {
+		l.entities[i] = make(map[string]*entity)
+	}
 	for i := range l.cal {
 		l.cal[i] = make([]baseline.Calibrator, len(r.dets))
 	}
@@ -333,7 +336,11 @@ func (l *lane) flush(r *Runner) {
 
 // ordered lists a lane's entities from the least to the most recently seen.
 func (r *Runner) ordered(l *lane) []*entity {
-	out := make([]*entity, 0, len(l.entities))
+	size := 0
+	for _, m := range l.entities {
+		size += len(m)
+	}
+	out := make([]*entity, 0, size)
 	if r.lru == nil {
 		return out
 	}

@@ -151,7 +151,7 @@ func (r *Runner) Restore(b []byte) error {
 		l := order[ti].lanes[li]
 		e := &entity{lane: l, states: make([]detect.State, len(f.dets))}
 		e.decode(f, d)
-		l.entities[e.key] = e
+		l.entities[e.role][e.id] = e
 		l.join(f, e)
 		f.touch(e)
 		f.size++
@@ -181,7 +181,7 @@ func (s *ids) encode(w *state.Writer) {
 }
 
 func (s *ids) decode(d *state.Reader) {
-	s.days = make(map[int64]*idSet)
+	s.days, s.last = make(map[int64]*idSet), nil
 	for range d.Len(2) {
 		day := d.I64()
 		n := d.Len(8)
@@ -394,7 +394,12 @@ func (l *lane) encodeOpen(w *state.Writer) {
 func (l *lane) decodeOpen(r *Runner, d *state.Reader) {
 	find := func() *entity {
 		role := d.U64()
-		e := l.entities[key{detect.Role(role), d.Str()}]
+		id := d.Str()
+		if role >= detect.NumRoles {
+			d.Fail()
+			return nil
+		}
+		e := l.entities[role][id]
 		if e == nil {
 			d.Fail()
 		}

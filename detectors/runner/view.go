@@ -34,7 +34,7 @@ func (r *Runner) Baseline(id tenant.ID, ent alert.Entity) (v View, ok bool) {
 	lanes := append([]*lane(nil), t.lanes...)
 	sort.SliceStable(lanes, func(i, j int) bool { return lanes[i].mark > lanes[j].mark })
 	for _, l := range lanes {
-		n := l.entities[key{role, ent.ID}]
+		n := l.entities[role][ent.ID]
 		if n == nil {
 			continue
 		}

@@ -88,7 +88,7 @@ func prior(s *detect.Scope, day bool) baseline.AmountPrior {
 			continue
 		}
 		c, scale, _ := a.Predict(pr)
-		pr = baseline.AmountPrior{Mean: c, Dev: math.Max(scale, 0.5), Heft: 1, Freedom: 4}
+		pr = baseline.AmountPrior{Mean: c, Dev: max(scale, 0.5), Heft: 1, Freedom: 4}
 	}
 	return pr
 }
@@ -125,7 +125,7 @@ func (x *span) look(s *detect.Scope, a *baseline.Amount, day bool) {
 	if k < least || k < x.next {
 		return
 	}
-	x.next = k + math.Max(1, k*growth)
+	x.next = k + max(1, k*growth)
 	c, scale, v := a.Predict(prior(s, day))
 	t := (baseline.Log(k) - c) / scale
 	if t < ordinary {
@@ -158,7 +158,7 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 			e.seen, w.day = e.day.p, e.day.p
 		}
 		if w.day > 0 {
-			p = math.Min(p, w.day)
+			p = min(p, w.day)
 		}
 	}
 	if p *= 2; p > weak {
@@ -205,7 +205,7 @@ func bounded(ln float64, a *baseline.Amount, pr baseline.AmountPrior, flagged bo
 		return ln
 	}
 	c, scale, _ := a.Predict(pr)
-	return math.Min(ln, c+float64(2*scale))
+	return min(ln, c+float64(2*scale))
 }
 
 // Shift makes the newest window the one before.
@@ -252,8 +252,8 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 	}
 	k := w.fan.Count()
 	x := detect.Explanation{
-		Observed: k, Expected: math.Round(baseline.Exp(c)*10) / 10, Unit: "distinct resources in " + over, P: math.Min(1, 2*w.p),
-		Lower: math.Round(baseline.Exp(c - float64(hi*scale))), Upper: math.Round(baseline.Exp(math.Min(40, c+float64(hi*scale)))),
+		Observed: k, Expected: math.Round(baseline.Exp(c)*10) / 10, Unit: "distinct resources in " + over, P: min(1, 2*w.p),
+		Lower: math.Round(baseline.Exp(c - float64(hi*scale))), Upper: math.Round(baseline.Exp(min(40, c+float64(hi*scale)))),
 		Technique: []string{"T1213"},
 	}
 	if w.p == 0 {

@@ -82,7 +82,7 @@ func prior(s *detect.Scope, day bool) baseline.AmountPrior {
 			continue
 		}
 		c, scale, _ := a.Predict(pr)
-		pr = baseline.AmountPrior{Mean: c, Dev: math.Max(scale, 0.5), Heft: 1, Freedom: 4}
+		pr = baseline.AmountPrior{Mean: c, Dev: max(scale, 0.5), Heft: 1, Freedom: 4}
 	}
 	return pr
 }
@@ -131,10 +131,10 @@ func (Detector) Observe(s *detect.Scope) detect.Verdict {
 			w.day = e.day.p
 		}
 		if w.day > 0 {
-			p = math.Min(p, w.day)
+			p = min(p, w.day)
 		}
 	}
-	p = math.Min(1, 2*p)
+	p = min(1, 2*p)
 	return detect.Verdict{P: p, Evidence: p <= 0.05}
 }
 
@@ -176,7 +176,7 @@ func bounded(ln float64, a *baseline.Amount, pr baseline.AmountPrior, flagged bo
 		return ln
 	}
 	c, scale, _ := a.Predict(pr)
-	return math.Min(ln, c+float64(2*scale))
+	return min(ln, c+float64(2*scale))
 }
 
 // Shift makes the newest window the one before.
@@ -225,7 +225,7 @@ func (Detector) Explain(s *detect.Scope) detect.Explanation {
 	}
 	x := detect.Explanation{
 		Observed: w.bytes, Expected: math.Round(baseline.Exp(c)), Unit: "bytes out in " + over,
-		P: math.Min(1, 2*w.p), Lower: math.Round(baseline.Exp(c - float64(hi*scale))), Upper: math.Round(baseline.Exp(c + float64(hi*scale))),
+		P: min(1, 2*w.p), Lower: math.Round(baseline.Exp(c - float64(hi*scale))), Upper: math.Round(baseline.Exp(c + float64(hi*scale))),
 		Technique: []string{"T1530"},
 	}
 	if w.p == 0 {
