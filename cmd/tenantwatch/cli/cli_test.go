@@ -115,6 +115,9 @@ func TestTablesAndRefusalsReadWell(t *testing.T) {
 	if got := refusal(`{"type":"/problems/tenant-required","title":"Which tenant?","detail":"give tenant_id"}`); !strings.Contains(got, "--tenant") {
 		t.Errorf("%q does not say which flag", got)
 	}
+	if got := refusal(`{"type":"/problems/tenant-not-allowed","title":"The credential has one tenant","detail":"leave tenant_id out"}`); !strings.Contains(got, "leave --tenant out") {
+		t.Errorf("%q does not say which flag", got)
+	}
 }
 
 // burst is a quiet week of three people and then a brute force on one.

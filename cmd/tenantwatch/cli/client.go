@@ -143,8 +143,11 @@ func answerError(resp *http.Response) error {
 		if p.Detail != "" && p.Detail != p.Title {
 			msg += ": " + p.Detail
 		}
-		if strings.HasSuffix(p.Type, "tenant-required") {
+		switch { // what the API calls tenant_id is a flag here
+		case strings.HasSuffix(p.Type, "/tenant-required"):
 			msg = "which tenant? This is about one, and the credential covers several: name it with --tenant"
+		case strings.HasSuffix(p.Type, "/tenant-not-allowed"):
+			msg = "the credential belongs to one tenant and always means it: leave --tenant out"
 		}
 		for _, e := range p.Errors {
 			if strings.Contains(p.Detail, e.Field) && strings.Contains(p.Detail, e.Message) {

@@ -126,7 +126,7 @@ func (a *cmdline) block(w io.Writer, i app.Info, demo bool, took time.Duration) 
 		p("  Demo traffic is flowing; the first alerts appear within half a minute.")
 		p("  Your own log:  tenantwatch ingest /var/log/auth.log --tenant mine --create --data-dir %s", i.DataDir)
 	} else {
-		p("  It is empty. To get data in:")
+		p("  To get data in:")
 		p("    a file        tenantwatch ingest /var/log/auth.log --tenant acme --create --data-dir %s", i.DataDir)
 		p("    a tenant      tenantwatch tenant create acme --data-dir %s", i.DataDir)
 		p("    an ingest key tenantwatch key create --tenant acme --name web --data-dir %s", i.DataDir)
