@@ -126,7 +126,7 @@ func sentence(s *detect.Scope, w *window, k kind, names []string, span string, f
 	shown := make([]string, 0, len(names))
 	for _, n := range names {
 		if n == "" {
-			n = "(empty name)"
+			n = "an empty name"
 		}
 		shown = append(shown, n)
 	}
