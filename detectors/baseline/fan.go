@@ -48,6 +48,9 @@ func (f *Fan) Add(h uint64) bool {
 		if found {
 			return false
 		}
+		if f.Exact == nil {
+			f.Exact = make([]uint64, 0, 16) // one value seldom stays alone
+		}
 		if len(f.Exact) < fanExact {
 			f.Exact = slices.Insert(f.Exact, i, h)
 			return true

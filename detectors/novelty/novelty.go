@@ -200,7 +200,8 @@ func Place(ip string) string {
 	if err != nil {
 		return ""
 	}
-	return p.String()
+	var text [64]byte
+	return string(p.AppendTo(text[:0]))
 }
 
 // Observe tests and learns the event's values.

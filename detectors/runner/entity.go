@@ -58,7 +58,8 @@ func (e *entity) public() alert.Entity { return alert.Entity{Type: e.typ, ID: e.
 func (w *win) open(hour int64, n int) {
 	raw, det, count := w.raw, w.det, w.count
 	if det == nil {
-		raw, det, count = make([]float64, n), make([]float64, n), make([]float64, n)
+		all := make([]float64, 3*n)
+		raw, det, count = all[:n:n], all[n:2*n:2*n], all[2*n:]
 	}
 	clear(raw)
 	clear(det)
