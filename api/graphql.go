@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -42,6 +43,16 @@ func (s *Server) graphql() (gin.HandlerFunc, error) {
 			s.fail(c, err)
 			return
 		}
+		// Read here, since a transport would answer 200 to what is too large.
+		b, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, graph.MaxBody))
+		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+			s.fail(c, err)
+			return
+		} else if err != nil {
+			s.fail(c, newProblem(kindBadRequest, "the body could not be read"))
+			return
+		}
+		c.Request.Body = io.NopCloser(bytes.NewReader(b))
 		h.ServeHTTP(c.Writer, c.Request.WithContext(context.WithValue(c.Request.Context(), askerKey{}, asker{k, c})))
 	}, nil
 }

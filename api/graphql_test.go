@@ -196,6 +196,7 @@ func TestGraphQLLimits(t *testing.T) {
 			t.Errorf("body %.20q: %d %s", body, rec.Code, rec.Body)
 		}
 	}
+	ask{who: "admin", method: "POST", path: "/graphql", body: strings.Repeat("x", graph.MaxBody+1), header: map[string]string{"Content-Type": "application/json"}}.want(t, s, 413)
 	// a fragment that multiplies itself
 	bomb := "query { me { ...a0 } } "
 	for i := range 100 {

@@ -30,11 +30,11 @@ func (h *handlers) GetOverview(ctx context.Context, _ rest.GetOverviewRequestObj
 	}
 	scope := k.scope[:min(len(k.scope), 1000)]
 	counts := make([]rest.TenantCounts, len(scope))
-	group, ctx := errgroup.WithContext(ctx)
+	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(4)
 	for i, id := range scope {
 		group.Go(func() (err error) {
-			counts[i], err = h.tenantCounts(ctx, id)
+			counts[i], err = h.tenantCounts(gctx, id)
 			return err
 		})
 	}
@@ -49,9 +49,35 @@ func (h *handlers) GetOverview(ctx context.Context, _ rest.GetOverviewRequestObj
 			out.Events.Latest = n.Latest
 		}
 	}
+	if err := h.budgets(ctx, scope, counts, &out.Budget); err != nil {
+		return nil, err
+	}
 	slices.SortStableFunc(counts, func(a, b rest.TenantCounts) int { return int(b.OpenAlerts - a.OpenAlerts) })
 	out.Tenants = append(out.Tenants, counts[:min(len(counts), overviewTenants)]...)
 	return out, nil
+}
+
+// budgets fills in what the settings of the tenants say, and their average.
+func (h *handlers) budgets(ctx context.Context, scope []tenant.ID, counts []rest.TenantCounts, out *rest.Budget) error {
+	infos, err := h.s.opts.Tenants.List(ctx, scope)
+	if err != nil {
+		return err
+	}
+	of := make(map[string]int32, len(infos))
+	sum := 0.0
+	for _, t := range infos {
+		of[t.ID.String()] = int32(t.Settings.AlertBudget) //nolint:gosec // at most tenant.MaxAlertBudget
+		sum += float64(t.Settings.AlertBudget)
+	}
+	for i := range counts {
+		if b, ok := of[counts[i].TenantId]; ok {
+			counts[i].AlertBudget = &b
+		}
+	}
+	if len(infos) > 0 {
+		out.PerTenantPerDay = sum / float64(len(infos))
+	}
+	return nil
 }
 
 func (h *handlers) tenantCounts(ctx context.Context, id tenant.ID) (rest.TenantCounts, error) {

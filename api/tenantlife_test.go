@@ -29,6 +29,32 @@ func TestTenantLife(t *testing.T) {
 	if v := into[map[string]any](t, got); v["alert_budget"] != 3.0 || len(v["networks"].([]any)) != 1 {
 		t.Errorf("changed to %v", v)
 	}
+	budgets := func(who, path string) (perDay float64, of map[string]float64) {
+		t.Helper()
+		v := into[struct {
+			Budget struct {
+				PerTenantPerDay float64 `json:"per_tenant_per_day"`
+			}
+			Tenants []struct {
+				TenantID    string  `json:"tenant_id"`
+				AlertBudget float64 `json:"alert_budget"`
+			}
+		}](t, ask{who: who, path: path}.want(t, s, 200))
+		of = map[string]float64{}
+		for _, n := range v.Tenants {
+			of[n.TenantID] = n.AlertBudget
+		}
+		return v.Budget.PerTenantPerDay, of
+	}
+	if per, of := budgets("admin", "/api/v1/overview"); per != 3 || of["alpha"] != 3 {
+		t.Errorf("the overview of a tenant with a budget of 3 shows %v, %v", per, of)
+	}
+	if per, of := budgets("platform", "/api/v1/overview?tenant_id=beta"); per != 5 || of["beta"] != 5 {
+		t.Errorf("the overview of another tenant shows %v, %v", per, of)
+	}
+	if per, of := budgets("platform", "/api/v1/overview"); per >= 5 || per <= 3 || of["alpha"] != 3 || of["beta"] != 5 {
+		t.Errorf("the overview of all tenants shows %v, %v: want the average", per, of)
+	}
 	patch("admin", settings, `{"alert_budget":4}`, tag, 412)
 	patch("admin", settings, `{"alert_budget":4}`, `"nonsense"`, 412)
 	patch("admin", settings, `{"retention_days":1}`, "", 403)

@@ -1520,7 +1520,7 @@ type Bucket struct {
 
 // Budget defines model for Budget.
 type Budget struct {
-	// PerTenantPerDay The expected number of alerts a day that is not exceeded without an attack.
+	// PerTenantPerDay The expected number of alerts a day that is not exceeded without an attack: as the settings of the tenants say, on average over them.
 	PerTenantPerDay float64 `json:"per_tenant_per_day"`
 
 	// Raised24H Alerts raised in the same 24 hours of event time.
@@ -3086,6 +3086,8 @@ type TenantActivity struct {
 
 // TenantCounts defines model for TenantCounts.
 type TenantCounts struct {
+	// AlertBudget The alert budget in the tenant's settings.
+	AlertBudget *int32     `json:"alert_budget,omitempty"`
 	Events24H   int64      `json:"events_24h"`
 	Failures24H int64      `json:"failures_24h"`
 	Latest      *time.Time `json:"latest"`

@@ -1885,7 +1885,7 @@ export interface components {
         Budget: {
             /**
              * Format: double
-             * @description The expected number of alerts a day that is not exceeded without an attack.
+             * @description The expected number of alerts a day that is not exceeded without an attack: as the settings of the tenants say, on average over them.
              * @example 5
              */
             per_tenant_per_day: number;
@@ -1905,6 +1905,11 @@ export interface components {
             failures_24h: number;
             /** Format: int64 */
             raised_24h: number;
+            /**
+             * Format: int32
+             * @description The alert budget in the tenant's settings.
+             */
+            alert_budget?: number;
             /** Format: date-time */
             latest: string | null;
         };

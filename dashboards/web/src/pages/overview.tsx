@@ -227,7 +227,7 @@ function Tenants({ d }: { d: Data }) {
               <td className="right">{share(t.failures_24h, t.events_24h)}</td>
               <td className="right" title="Alerts raised in 24 h of the budget">
                 {count(t.raised_24h)}
-                <span className="dim">/{d.budget.per_tenant_per_day}</span>
+                <span className="dim">/{t.alert_budget ?? d.budget.per_tenant_per_day}</span>
               </td>
               <td>
                 <Time at={t.latest} />
