@@ -321,3 +321,10 @@ export const findingsAccountsQuery = (tenant: string | undefined) =>
     queryFn: ({ signal }) => body(client.GET("/api/v1/accounting/findings", { params: { query: tenantParam(tenant) }, signal })),
     staleTime: 10_000,
   });
+
+export const attemptsQuery = (id: string, seq: number) =>
+  queryOptions({
+    queryKey: ["attempts", id, seq],
+    queryFn: ({ signal }) => body(client.GET("/api/v1/webhooks/{id}/attempts", { params: { path: { id }, query: { seq } }, signal })),
+    staleTime: 2_000,
+  });

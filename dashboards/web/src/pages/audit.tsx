@@ -23,7 +23,6 @@ import { QueryError, QueryInput } from "../ui/queryinput";
 import { Denied, Empty, Failed, SkeletonRows } from "../ui/states";
 import { DataTable } from "../ui/table";
 import { ChooseTenant } from "../ui/choosetenant";
-import { Searches } from "../ui/searches";
 import { Time } from "../ui/time";
 import { TimeRange } from "../ui/timerange";
 import { useTitle } from "../ui/title";
@@ -31,6 +30,7 @@ import { useToast } from "../ui/toast";
 
 const EventDetail = lazy(() => import("../ui/eventdetail"));
 const FacetDrawer = lazy(() => import("../ui/facetdrawer"));
+const Searches = lazy(() => import("../ui/searches").then((m) => ({ default: m.Searches })));
 const route = getRouteApi("/in/audit");
 
 export default function Audit() {
@@ -142,7 +142,9 @@ function Search({ search, param }: { search: AuditSearch; param: string | undefi
             <IconRefresh size={16} />
           </ActionIcon>
         </Tooltip>
-        <Searches search={search} param={param} open={(c) => set(c)} />
+        <Suspense fallback={<span style={{ width: 92 }} />}>
+          <Searches search={search} param={param} open={(c) => set(c)} />
+        </Suspense>
         {exporting && (
         <Menu position="bottom-end">
           <Menu.Target>

@@ -1,8 +1,10 @@
 /* The detectors: what each one models, how much it says, and how often it is right. */
 import "../styles/entity.css";
+import "../styles/work.css";
 import { SegmentedControl, Skeleton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
 import { detectorsQuery } from "../api/queries";
 import type { DetectorInfo } from "../api/types";
 import { compact, count, plural } from "../lib/format";
@@ -12,6 +14,7 @@ import { useScope } from "../session";
 import { Empty, Failed } from "../ui/states";
 import { useTitle } from "../ui/title";
 
+const Backtests = lazy(() => import("../ui/backtest"));
 const route = getRouteApi("/in/detectors");
 
 export default function Detectors() {
@@ -55,6 +58,9 @@ export default function Detectors() {
           ))}
         </div>
       )}
+      <div style={{ marginTop: 16 }}>
+        <Suspense fallback={<Skeleton h={160} />}>{found.data && <Backtests key={param ?? ""} param={param} detectors={found.data.items.map((d) => d.name)} />}</Suspense>
+      </div>
     </div>
   );
 }
@@ -62,6 +68,7 @@ export default function Detectors() {
 function Card({ d }: { d: DetectorInfo }) {
   const most = Math.max(1, ...d.days.map((x) => x.findings));
   const v = d.verdicts;
+  const judged = v.true_positive + v.benign + v.false_positive + v.duplicate;
   return (
     <section className="panel" aria-label={d.name}>
       <header>
@@ -99,6 +106,19 @@ function Card({ d }: { d: DetectorInfo }) {
             note={`${v.true_positive} true positives, ${v.false_positive} false positives, ${v.benign} benign, ${v.none} without a verdict`}
           />
         </dl>
+        {judged > 0 && (
+          <div>
+            <div className="verdictbar" role="img" aria-label={`Of ${judged} judged: ${v.true_positive} true positives, ${v.benign} benign, ${v.false_positive} false positives, ${v.duplicate} duplicates`}>
+              <i style={{ flexGrow: v.true_positive, background: "var(--tw-c1)" }} />
+              <i style={{ flexGrow: v.benign, background: "var(--tw-c2)" }} />
+              <i style={{ flexGrow: v.false_positive, background: "var(--tw-fail)" }} />
+              <i style={{ flexGrow: v.duplicate, background: "var(--tw-bar)" }} />
+            </div>
+            <div className="dim num" style={{ fontSize: "0.75rem", marginTop: 4 }}>
+              {plural(v.false_positive, "false alarm")} of {count(judged)} judged · {v.true_positive} true, {v.benign} benign, {v.duplicate} duplicate
+            </div>
+          </div>
+        )}
         {d.techniques.length > 0 && (
           <div className="row dim" style={{ flexWrap: "wrap", gap: 6 }}>
             {d.techniques.map((t) => (

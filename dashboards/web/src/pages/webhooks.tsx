@@ -1,4 +1,5 @@
-import { Button, Modal, TextInput } from "@mantine/core";
+import "@mantine/core/styles/PasswordInput.layer.css";
+import { Button, Modal, NativeSelect, PasswordInput, TextInput } from "@mantine/core";
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
@@ -6,9 +7,11 @@ import { attempt, body, client } from "../api/client";
 import { asApiError } from "../api/problem";
 import { webhooksQuery } from "../api/queries";
 import type { Webhook } from "../api/types";
+import { DESTINATIONS } from "../lib/destinations";
+import { SEVERITIES, type Severity } from "../lib/urlstate";
 import { useCan, useScope } from "../session";
 import { Confirm, More, Secret, useTenantField } from "../ui/admin";
-import { TenantMark } from "../ui/badges";
+import { severityName, TenantMark } from "../ui/badges";
 import { IconPlus, IconTrash, IconWebhook } from "../ui/icons";
 import { Denied, Empty, Failed, SkeletonRows } from "../ui/states";
 import { Txt } from "../ui/text";
@@ -46,7 +49,7 @@ export default function Webhooks() {
       <header className="dochead">
         <div className="grow">
           <h1>Webhooks</h1>
-          <p className="dim">Every alert of a tenant goes to these addresses, signed by Standard Webhooks, at least once and in order; a failed delivery is tried again.</p>
+          <p className="dim">Every alert of a tenant goes to these destinations: a signed webhook, a SIEM, a chat, a pager or a ticket. At least once and in order; a failed delivery is tried again.</p>
         </div>
         {manage && (
           <Button leftSection={<IconPlus size={14} />} onClick={() => setCreating(true)}>
@@ -97,6 +100,7 @@ export default function Webhooks() {
                       </td>
                     )}
                     <td>
+                      {w.kind && w.kind !== "webhook" && <span className="tag">{w.kind}</span>}
                       <HookState hook={w} />
                     </td>
                     <td>
@@ -130,6 +134,11 @@ export default function Webhooks() {
 function Create({ tenant, close }: { tenant: string | undefined; close: () => void }) {
   const [url, setURL] = useState("");
   const [name, setName] = useState("");
+  const [kind, setKind] = useState("webhook");
+  const [token, setToken] = useState("");
+  const [least, setLeast] = useState<Severity>("informational");
+  const [given, setGiven] = useState<Record<string, string>>({});
+  const dest = DESTINATIONS.find((d) => d.kind === kind) ?? DESTINATIONS[0];
   const [once, setOnce] = useState(attempt);
   const t = useTenantField(tenant);
   const queries = useQueryClient();
@@ -138,12 +147,28 @@ function Create({ tenant, close }: { tenant: string | undefined; close: () => vo
       body(
         client.POST("/api/v1/webhooks", {
           params: { header: { "Idempotency-Key": once } },
-          body: { ...t.body, url: url.trim(), ...(name.trim() ? { name: name.trim() } : {}) },
+          body: { ...t.body, url: url.trim(), ...(name.trim() ? { name: name.trim() } : {}),
+            ...(kind === "webhook" ? {} : { kind, ...(token ? { token } : {}) }),
+            ...(least === "informational" ? {} : { min_severity: least }),
+            settings: (dest?.settings ?? []).flatMap((s) => (given[s.name]?.trim() ? [{ name: s.name, value: given[s.name]?.trim() ?? "" }] : [])),
+          },
         }),
       ),
     onSuccess: () => void queries.invalidateQueries({ queryKey: ["webhooks"] }),
     onError: () => setOnce(attempt()),
   });
+  if (make.data && kind !== "webhook")
+    return (
+      <div className="stack" style={{ gap: 16 }}>
+        <p style={{ margin: 0 }}>Registered. Its secret is sealed and is not shown again; send a test from its page to see the whole exchange.</p>
+        <div className="row" style={{ justifyContent: "flex-end" }}>
+          <Button variant="default" onClick={close}>
+            Close
+          </Button>
+          <Button renderRoot={(p) => <Link to="/webhooks/$id" params={{ id: make.data.webhook.id }} search={tenant ? { tenant } : {}} {...p} />}>Open its page</Button>
+        </div>
+      </div>
+    );
   if (make.data)
     return (
       <div className="stack" style={{ gap: 16 }}>
@@ -168,8 +193,14 @@ function Create({ tenant, close }: { tenant: string | undefined; close: () => vo
       }}
     >
       {t.field}
-      <TextInput label="Address" type="url" placeholder="https://siem.example/hooks/tenantwatch" required maxLength={2048} data-autofocus value={url} onChange={(e) => setURL(e.currentTarget.value)} error={error?.field("url")?.message} />
+      <NativeSelect label="Kind" size="sm" value={kind} onChange={(e) => setKind(e.currentTarget.value)} data={DESTINATIONS.map((d) => ({ value: d.kind, label: d.name }))} error={error?.field("kind")?.message} />
+      <TextInput label="Address" placeholder={dest?.address ?? ""} required maxLength={2048} data-autofocus value={url} onChange={(e) => setURL(e.currentTarget.value)} error={error?.field("url")?.message} />
       <TextInput label="Name" description="Optional" maxLength={200} value={name} onChange={(e) => setName(e.currentTarget.value)} />
+      {dest?.settings.map((s) => (
+        <TextInput key={s.name} label={s.label} required={s.required ?? false} placeholder={s.placeholder ?? ""} maxLength={4096} value={given[s.name] ?? ""} onChange={(e) => setGiven({ ...given, [s.name]: e.currentTarget.value })} />
+      ))}
+      {dest?.token && <PasswordInput size="sm" label={dest.token} description="Sealed at rest and never shown again" maxLength={4096} autoComplete="off" value={token} onChange={(e) => setToken(e.currentTarget.value)} error={error?.field("token")?.message} />}
+      <NativeSelect label="Severity" size="sm" value={least} onChange={(e) => setLeast(e.currentTarget.value as Severity)} data={[...SEVERITIES].reverse().map((s) => ({ value: s, label: s === "informational" ? "All alerts" : s === "critical" ? "Only critical" : `${severityName(s)} and graver` }))} />
       {error && !error.field("url") && (
         <div role="alert" className="formerror wrap">
           {error.title}. {error.detail}
