@@ -219,6 +219,11 @@ func (d *demo) flush(ctx context.Context, b *batch) error {
 				w.Reset()
 				break
 			}
+			if errors.Is(err, errDemoRefused) {
+				d.app.log.Info("demo traffic of a suspended tenant is refused", "tenant", id)
+				w.Reset()
+				break
+			}
 			if !retry {
 				return fmt.Errorf("demo traffic of %s: %w", id, err)
 			}
@@ -232,6 +237,10 @@ func (d *demo) flush(ctx context.Context, b *batch) error {
 	d.state.Sent = b.last
 	return d.save()
 }
+
+// errDemoRefused is the answer for a suspended tenant, which is no reason to
+// stop everything.
+var errDemoRefused = errors.New("the tenant is suspended")
 
 func (d *demo) push(ctx context.Context, id string, body []byte) (retry bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url, bytes.NewReader(body))
@@ -248,6 +257,9 @@ func (d *demo) push(ctx context.Context, id string, body []byte) (retry bool, er
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
 	if resp.StatusCode == http.StatusAccepted {
 		return false, nil
+	}
+	if resp.StatusCode == http.StatusForbidden {
+		return false, errDemoRefused
 	}
 	return resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500 || resp.StatusCode == http.StatusUnauthorized,
 		fmt.Errorf("status %d: %s", resp.StatusCode, bytes.TrimSpace(answer))
