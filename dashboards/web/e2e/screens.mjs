@@ -55,6 +55,16 @@ await as(env("EMAIL"), env("PASSWORD"), async (page, shot) => {
   await shot("alerts-empty");
   await go(page, "/alerts/00000000-0000-7000-8000-000000000000");
   await shot("alert-missing");
+  await go(page, "/alerts?group=entity");
+  await shot("alerts-grouped");
+  await go(page, "/suppressions");
+  await shot("suppressions");
+  await go(page, "/detectors");
+  await shot("detectors");
+  await go(page, "/accounting");
+  await settled(page).catch(() => undefined);
+  if (await page.locator(".choices button").count()) await page.locator(".choices button").first().click();
+  await shot("accounting");
   await go(page, "/audit");
   await shot("audit-choose");
   await go(page, "/no/such/page");
