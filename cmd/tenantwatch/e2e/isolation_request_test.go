@@ -101,7 +101,7 @@ var (
 	clock      = regexp.MustCompile(`-\d{8}-\d{6}\.`) // in an export's file name
 	// The platform's own trail grows with every look.
 	trailFigure = regexp.MustCompile(`"trail":\d+`)
-	moving      = regexp.MustCompile(`"(last_used_at|failing_since|failures|attempts|finished_at|updated_at|trail|queries)":("[^"]*"|null|\d+)`)
+	moving      = regexp.MustCompile(`"(last_used_at|failing_since|failures|attempts|finished_at|updated_at|trail|queries|age_seconds|lag_seconds|in_flight|received)":("[^"]*"|null|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)`)
 )
 
 // same reduces an answer to what must be equal for a foreign and for a missing

@@ -106,7 +106,7 @@ func (w *world) prepare() {
 				if s.fresh != "" {
 					q.body[s.fresh] = random(6) + "@made.example"
 				}
-				if !slices.Contains([]string{"createExport", "bulkTriage", "setSLA", "createSuppression", "previewSuppression"}, r.Operation) { // which take no name
+				if !slices.Contains([]string{"createExport", "bulkTriage", "setSLA", "createSuppression", "previewSuppression", "replayQuarantine"}, r.Operation) { // which take no name
 					q.body["name"] = o.canary + " by its owner"
 				}
 				q.header = map[string]string{"Idempotency-Key": o.canary + r.Operation}
