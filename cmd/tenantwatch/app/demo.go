@@ -84,11 +84,14 @@ func (a *App) startDemo(ctx context.Context, c *core.Core, info *Info) error {
 	}
 	for _, id := range ids {
 		if k := d.state.Keys[id.String()]; k != "" {
-			if _, err := c.Keys.ResolveIngestKey(ctx, k); err == nil {
-				continue
+			if _, err := c.Keys.ResolveIngestKey(ctx, k); err == nil || errors.Is(err, core.ErrSuspended) {
+				continue // suspended: it works again when the tenant does
 			}
 		}
 		_, secret, err := c.Keys.Create(ctx, access.System("demo"), id, core.NewKey{Kind: core.IngestKind, Name: "demo traffic"})
+		if errors.Is(err, core.ErrSuspended) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("demo key of %s: %w", id, err)
 		}
