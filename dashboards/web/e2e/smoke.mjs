@@ -6,6 +6,7 @@
 // ALERT_WAIT is how many seconds to wait for the first alert (60). Exit code 0
 // when all is well: every step done, no console error, no request to another
 // origin, axe without a serious violation in both themes.
+import { createHmac } from "node:crypto";
 import { axe, check, env, finish, launch, open, settled, signIn } from "./lib.mjs";
 
 const base = env("BASE_URL").replace(/\/$/, "");
@@ -215,9 +216,57 @@ async function auditor() {
   await context.close();
 }
 
+/** The code of an authenticator app: RFC 6238 with RFC 4648's base 32. */
+function totp(secret) {
+  const bits = [...secret].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c)).filter((n) => n >= 0).map((n) => n.toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)));
+  const step = Buffer.alloc(8);
+  step.writeUInt32BE(Math.floor(Date.now() / 30_000), 4);
+  const mac = createHmac("sha1", key).update(step).digest();
+  return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+}
+
+/** The auditor turns the second factor on; a browser that knows the password alone does not get in. */
+async function secondFactor() {
+  const { context, page } = await open(browser, base, wrong);
+  await signIn(page, base, tenantEmail, tenantPassword);
+  await page.goto(`${base}/account`);
+  await settled(page);
+  await axe(page, "account", wrong);
+  await page.getByRole("button", { name: "Turn it on" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Your password").fill(tenantPassword);
+  await dialog.getByRole("button", { name: "Go on" }).click();
+  await dialog.getByLabel("Code", { exact: true }).fill(totp(await dialog.locator("code").innerText()));
+  await dialog.getByRole("button", { name: "Confirm" }).click();
+  const codes = (await dialog.getByTestId("secret").innerText()).trim().split(/\s+/);
+  check(wrong, codes.length === 10, "the second factor is on, with ten recovery codes");
+  await dialog.getByRole("button", { name: "I have kept them" }).click();
+  await context.close();
+
+  const other = await open(browser, base, wrong);
+  await other.page.goto(`${base}/signin`);
+  await other.page.getByLabel("E-mail").fill(tenantEmail);
+  await other.page.locator("input[name=password]").fill(tenantPassword);
+  await other.page.getByRole("button", { name: "Sign in" }).click();
+  const code = other.page.getByLabel(/Code of your authenticator app/);
+  await code.waitFor();
+  await axe(other.page, "second factor", wrong);
+  await code.fill("000000");
+  await other.page.getByRole("button", { name: "Confirm" }).click();
+  await other.page.locator(".signin-error:not(:empty)").waitFor();
+  check(wrong, (await other.page.locator("main#main").count()) === 0, "a wrong code does not sign in");
+  await code.fill(codes[0]);
+  await other.page.getByRole("button", { name: "Confirm" }).click();
+  await other.page.locator("main#main").waitFor({ timeout: 15_000 });
+  check(wrong, true, "a recovery code does, once");
+  await other.context.close();
+}
+
 try {
   await analyst();
   await auditor();
+  await secondFactor();
 } catch (e) {
   wrong.push(`a step could not be done: ${e.message}`);
 } finally {
