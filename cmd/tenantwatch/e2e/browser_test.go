@@ -105,7 +105,7 @@ func (i *instance) browse(within time.Duration, script string, args ...string) {
 // A real browser does what an analyst and a tenant's auditor do, on the demo:
 // e2e/smoke.mjs says what is held to.
 func TestBrowserSmoke(t *testing.T) {
-	demo(t).browse(2*time.Minute, "e2e/smoke.mjs")
+	demo(t).browse(5*time.Minute, "e2e/smoke.mjs")
 }
 
 // TestScreens makes the pictures of every page that people look at, in
