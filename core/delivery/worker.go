@@ -12,6 +12,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,6 +64,7 @@ type Worker struct {
 	o       Options
 	out     *egress.Egress
 	owner   string
+	claims  atomic.Uint64
 	wake    chan struct{}
 	metrics *metrics
 }
@@ -177,7 +179,10 @@ func (w *Worker) start(ctx context.Context, slots *slots, running *sync.WaitGrou
 		// Not broken off by a shutdown: a claim whose answer is lost would keep
 		// its endpoints leased to nobody.
 		cctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		due, err := w.o.Core.Webhooks.Claim(cctx, w.owner, w.o.Now(), w.lease(), n, failing)
+		// Each claim has an owner of its own: one that outlived its lease must
+		// not release what a later claim of this same worker holds.
+		owner := w.owner + "/" + strconv.FormatUint(w.claims.Add(1), 10)
+		due, err := w.o.Core.Webhooks.Claim(cctx, owner, w.o.Now(), w.lease(), n, failing)
 		cancel()
 		if err != nil {
 			return err
@@ -187,7 +192,7 @@ func (w *Worker) start(ctx context.Context, slots *slots, running *sync.WaitGrou
 			running.Go(func() {
 				defer w.Wake() // there is a place again, and there may be more to send
 				defer slots.give(failing)
-				w.serve(ctx, e)
+				w.serve(ctx, e, owner)
 			})
 		}
 	}
@@ -196,7 +201,7 @@ func (w *Worker) start(ctx context.Context, slots *slots, running *sync.WaitGrou
 
 // serve sends what one endpoint is owed, in order, until there is no more, an
 // attempt fails, or others should have their turn.
-func (w *Worker) serve(ctx context.Context, e core.Endpoint) {
+func (w *Worker) serve(ctx context.Context, e core.Endpoint, owner string) {
 	log := w.o.Logger.With("tenant", e.Tenant.String(), "webhook", e.WebhookID)
 	keep := false // the lease, after an error of our own: until it ends nobody tries again
 	defer func() {
@@ -205,11 +210,11 @@ func (w *Worker) serve(ctx context.Context, e core.Endpoint) {
 		}
 		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if err := w.o.Core.Webhooks.Release(rctx, e, w.owner); err != nil && !errors.Is(err, core.ErrSuspended) {
+		if err := w.o.Core.Webhooks.Release(rctx, e, owner); err != nil && !errors.Is(err, core.ErrSuspended) {
 			log.Warn("release the webhook", "error", err)
 		}
 	}()
-	owed, err := w.o.Core.Webhooks.Owed(ctx, e, w.owner, batch)
+	owed, err := w.o.Core.Webhooks.Owed(ctx, e, owner, batch)
 	if err != nil {
 		if ctx.Err() == nil {
 			keep = true
@@ -225,7 +230,7 @@ func (w *Worker) serve(ctx context.Context, e core.Endpoint) {
 		// Recorded even while shutting down: a success that is forgotten is a
 		// repeat for the receiver.
 		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		err = w.o.Core.Webhooks.Record(rctx, e, w.owner, t)
+		err = w.o.Core.Webhooks.Record(rctx, e, owner, t)
 		cancel()
 		if err != nil {
 			keep = true
